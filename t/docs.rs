@@ -19,6 +19,14 @@ fn holds(path: &str, text: &str) {
     assert!(on_disk == text, "{path}: stale, run `make doc`");
 }
 
+/// As `holds`, for the part of a page from the line after `head` to the line before `foot`.
+fn holds_part(path: &str, head: &str, text: &str, foot: &str) {
+    let page = fs::read_to_string(path).expect("the page is there");
+    let (before, rest) = page.split_once(head).unwrap_or_else(|| panic!("{path} lacks {head}"));
+    let (_, after) = rest.split_once(foot).unwrap_or_else(|| panic!("{path} lacks {foot}"));
+    holds(path, &[before, head, text, foot, after].concat());
+}
+
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 #[test]
@@ -34,6 +42,19 @@ fn the_manual_page_is_what_the_table_says() {
 #[test]
 fn the_load_generators_manual_page_is_what_its_tables_say() {
     holds("doc/larder-bench.1", &larder_bench::man_page(VERSION));
+}
+
+#[test]
+fn the_pages_of_the_tools_have_the_flags_of_tls() {
+    use larder::tls::{TLS_FLAGS_HEAD, tls_manual, tls_markdown};
+    let section = format!(".SS {TLS_FLAGS_HEAD}\n");
+    let flags = tls_manual();
+    let flags = flags.strip_prefix(&section).expect("a section begins with its heading");
+    holds_part("doc/larder-cli.1", &section, flags, ".SH ENVIRONMENT");
+    holds_part("doc/larder-top.1", &section, flags, ".SH KEYS");
+    for page in ["doc/tools.md", "doc/larder-bench.md"] {
+        holds_part(page, "| flag of TLS | |\n|---|---|\n", tls_markdown().trim_end(), "\n\n");
+    }
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 
 use getopts::{Options, ParsingStyle};
-use larder::tools::{RemoteServer, TLS_HELP};
+use larder::tls::tls_help;
+use larder::tools::RemoteServer;
 
 const HELP: &str = "\
 usage: larder-cli [options] [SERVER [COMMAND WORD ...]]
@@ -68,7 +69,7 @@ pub(crate) fn read(words: impl Iterator<Item = OsString>) -> Result<CliAsked, St
     RemoteServer::add_flags(&mut options);
     let matches = options.parse(words).map_err(|error| format!("{error}; see larder-cli -h"))?;
     if matches.opt_present("help") {
-        return Ok(CliAsked::Help([HELP, TLS_HELP, REST_OF_HELP].concat()));
+        return Ok(CliAsked::Help([HELP, &tls_help(), REST_OF_HELP].concat()));
     }
     let mut modes = Vec::new();
     for (flag, mode) in flags.into_iter().zip([CliView::Stat, CliView::Latency, CliView::BigKeys, CliView::HotKeys]) {

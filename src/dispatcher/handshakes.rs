@@ -46,6 +46,8 @@ const LOOK_US: u64 = 1_000_000;
 const RETRY: Duration = Duration::from_millis(10);
 /// The first byte of a client that begins a handshake.
 const TLS_HANDSHAKE: u8 = 0x16;
+/// The alert for a client that begins with something else.
+const UNEXPECTED_MESSAGE: &[u8] = &[21, 3, 3, 0, 2, 2, 10];
 /// rustls and ring need about 50 KiB; a build without optimisation needs more.
 const STACK_BYTES: usize = 1 << 20;
 
@@ -269,14 +271,18 @@ impl Handshake {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error.to_string()),
             };
-            if !std::mem::replace(&mut self.has_begun, true)
-                && room[0] != TLS_HANDSHAKE
-                && self.grammar == Grammar::Http
-            {
-                push_reply(HttpEcho::BROKEN, HttpReply::NeedsTls, &mut self.unsent);
+            if !std::mem::replace(&mut self.has_begun, true) && room[0] != TLS_HANDSHAKE {
+                // A session would wait for the end of a record.
+                let reason = if self.grammar == Grammar::Http {
+                    push_reply(HttpEcho::BROKEN, HttpReply::NeedsTls, &mut self.unsent);
+                    "a request without TLS"
+                } else {
+                    self.unsent.extend_from_slice(UNEXPECTED_MESSAGE);
+                    "not TLS"
+                };
                 // Ignored: a client that does not read the reply is closed, too.
                 let _ = self.send();
-                return Err("a request without TLS".into());
+                return Err(reason.into());
             }
             let opened = self.session.open(received, buffers, &mut []);
             self.unsent.extend_from_slice(buffers.outgoing());

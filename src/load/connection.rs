@@ -10,6 +10,7 @@ use std::os::fd::RawFd;
 use std::time::Duration;
 
 use larder::base::Clock;
+use larder::tls::{MAY_NEED_TLS, NEEDS_TLS, is_tls};
 
 use super::items::ItemId;
 use super::socket::{Dialer, Socket};
@@ -99,11 +100,16 @@ impl Connection {
                 Some(false) | None => break,
             }
         }
+        let is_plain = self.socket.is_plain_tcp();
+        if is_plain && is_tls(&answer) {
+            return Err(io::Error::new(ErrorKind::InvalidData, NEEDS_TLS));
+        }
         if answer == TOO_MANY_CONNECTIONS {
             return Err(io::Error::new(ErrorKind::ConnectionRefused, shown(&answer)));
         }
+        let hint = if is_plain && answer.is_empty() { format!("; {MAY_NEED_TLS}") } else { String::new() };
         let asked = codec.fence_name();
-        Err(io::Error::new(ErrorKind::Unsupported, format!("{asked} was answered by {}", shown(&answer))))
+        Err(io::Error::new(ErrorKind::Unsupported, format!("{asked} was answered by {}{hint}", shown(&answer))))
     }
 
     /// Sends bytes, and keeps those that the kernel does not take.

@@ -1,4 +1,7 @@
-//! The table of the flags of `larder-bench`. The parser and the help are generated from it.
+//! The table of the flags of `larder-bench`. The parser and the help are generated from it. The flags of TLS are those
+//! of all tools.
+
+use larder::tls::{TLS_FLAGS, TLS_FLAGS_HEAD, TlsFlag};
 
 use super::op::Op;
 
@@ -31,8 +34,8 @@ const NAMED: &str = "Keys and values";
 const TIME: &str = "Duration";
 const SHOWN: &str = "Output";
 
-/// All flags, in the order of the help.
-pub(super) const FLAGS: &[Flag] = &[
+/// The flags of the server, but those of TLS.
+const SERVER_FLAGS: &[Flag] = &[
     flag(
         SERVER,
         "H",
@@ -49,13 +52,11 @@ pub(super) const FLAGS: &[Flag] = &[
         Some("\"PATH ARGS\""),
         "start this server, and report its CPU time per request. Given twice, the tool alternates the load between two servers and compares them",
     ),
-    flag(SERVER, "", "tls", None, "use TLS. The certificate of the server must be of one of the system's authorities"),
-    flag(SERVER, "", "tls-ca", Some("FILE"), "use TLS, and accept certificates of the authorities in this PEM file"),
-    flag(SERVER, "", "tls-insecure", None, "use TLS, and accept every certificate"),
-    flag(SERVER, "", "tls-name", Some("NAME"), "use TLS, and demand this name in the certificate (that of --host)"),
-    flag(SERVER, "", "tls-cert", Some("FILE"), "use TLS, and show this certificate, a PEM file, if the server asks"),
-    flag(SERVER, "", "tls-key", Some("FILE"), "key of the certificate of --tls-cert (in the same file)"),
     flag(SERVER, "w", "wire", Some("text|meta|binary"), "protocol (text)"),
+];
+
+/// The flags behind those of TLS.
+const LOAD_FLAGS: &[Flag] = &[
     flag(SENT, "c", "connections", Some("NUM"), "active connections (50)"),
     flag(SENT, "", "idle", Some("NUM"), "additional idle connections (0)"),
     flag(
@@ -172,9 +173,15 @@ pub(super) const FLAGS: &[Flag] = &[
     flag(SHOWN, "V", "version", None, "print the version"),
 ];
 
+/// All flags, in the order of the help.
+pub(super) fn flags() -> impl Iterator<Item = Flag> {
+    let of_tls = TLS_FLAGS.into_iter().map(|TlsFlag { name, hint, help }| flag(TLS_FLAGS_HEAD, "", name, hint, help));
+    SERVER_FLAGS.iter().copied().chain(of_tls).chain(LOAD_FLAGS.iter().copied())
+}
+
 /// The flag with this short or long name.
-pub(super) fn find(name: &str) -> Option<&'static Flag> {
-    FLAGS.iter().find(|flag| flag.long == name || flag.short == name)
+pub(super) fn find(name: &str) -> Option<Flag> {
+    flags().find(|flag| flag.long == name || flag.short == name)
 }
 
 /// The notation of a flag in the help.
@@ -218,7 +225,7 @@ pub(super) fn help(version: &str) -> String {
     let mut text =
         format!("larder-bench {version}, a load generator for servers that speak memcached's protocols\n{USAGE}");
     let mut group = "";
-    for flag in FLAGS {
+    for flag in flags() {
         if flag.group != group {
             group = flag.group;
             text.push_str(&format!("\n{group}\n"));

@@ -1,6 +1,6 @@
 //! The text of the manual page doc/larder-bench.1, generated from the tables of flags, requests and exit codes.
 
-use super::flags::{FLAGS, Flag, written};
+use super::flags::{Flag, flags, written};
 use super::op::Op;
 
 /// The manual page.
@@ -10,12 +10,12 @@ pub fn man_page(version: &str) -> String {
          .TH LARDER\\-BENCH 1 \"\" \"larder {version}\"\n{HEAD}"
     );
     let mut group = "";
-    for flag in FLAGS {
+    for flag in flags() {
         if flag.group != group {
             group = flag.group;
             text.push_str(&format!(".SS {}\n", roff(group)));
         }
-        text.push_str(&entry(&notation(flag), &sentence(&flag.help.replace("{ops}", &Op::names()))));
+        text.push_str(&entry(&notation(&flag), &sentence(&flag.help.replace("{ops}", &Op::names()))));
     }
     text.push_str(".SH REQUESTS\nRequests for \\fB\\-\\-mix\\fR:\n");
     for op in Op::ALL {
@@ -129,13 +129,13 @@ fn roff(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{EXIT_CODES, FLAGS, Op, man_page, sentence};
+    use super::{EXIT_CODES, Op, flags, man_page, sentence};
     use crate::flags::MODES;
 
     #[test]
     fn every_flag_request_mode_and_exit_code_is_in_the_manual() {
         let page = man_page("0").replace("\\-", "-");
-        for flag in FLAGS {
+        for flag in flags() {
             assert!(page.contains(&format!("--{}", flag.long)), "{}", flag.long);
         }
         for name in Op::ALL.iter().map(|op| op.name()).chain(MODES) {

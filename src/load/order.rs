@@ -10,7 +10,7 @@ use std::time::Duration;
 use getopts::{Fail, HasArg, Matches, Occur, Options};
 use larder::tls::{TLS_FLAGS, TlsClientOptions};
 
-use super::flags::{FLAGS, MODES, find, help, written};
+use super::flags::{MODES, find, flags, help, written};
 use super::op::Op;
 use super::plan::{Mix, Pacing, Plan, Popularity, Sharing, SizePlan, Target, TtlPlan, Waiting, Wire};
 use super::slo::Objective;
@@ -251,9 +251,9 @@ fn host_and_port(text: &str) -> Result<(String, Option<u16>), String> {
 
 /// Any flag of TLS turns it on.
 fn tls(given: &Given, target: &Target, target_name: &str) -> Result<Option<TlsClientOptions>, String> {
-    let Some(flag) = TLS_FLAGS.into_iter().find(|flag| given.has(flag)) else { return Ok(None) };
+    let Some(flag) = TLS_FLAGS.into_iter().find(|flag| given.has(flag.name)) else { return Ok(None) };
     if matches!(target, Target::Unix(_)) {
-        return Err(format!("{}: Unix sockets do not use TLS", written(flag)));
+        return Err(format!("{}: Unix sockets do not use TLS", written(flag.name)));
     }
     TlsClientOptions::from_flags(|flag| given.has(flag), |flag| given.text(flag), &host_and_port(target_name)?.0)
 }
@@ -418,7 +418,7 @@ fn hot(text: &str) -> Result<Popularity, String> {
 
 fn options() -> Options {
     let mut options = Options::new();
-    for flag in FLAGS {
+    for flag in flags() {
         let takes = if flag.hint.is_some() { HasArg::Yes } else { HasArg::No };
         options.opt(flag.short, flag.long, "", "", takes, Occur::Multi);
     }
@@ -537,7 +537,7 @@ mod tests {
     #[test]
     fn help_names_every_flag() {
         let text = order("--help").unwrap_err();
-        for flag in super::FLAGS {
+        for flag in super::flags() {
             assert!(text.contains(&format!("--{}", flag.long)), "{}", flag.long);
         }
         for word in super::MODES.into_iter().chain(["--rows", "[-l ADDRESS]"]) {

@@ -77,6 +77,11 @@ impl Socket {
         self.stream().shutdown(Shutdown::Both)
     }
 
+    /// Whether it is a TCP connection without TLS.
+    pub(super) fn is_plain_tcp(&self) -> bool {
+        matches!(self, Self::Plain(stream) if stream.peer_addr().is_ok())
+    }
+
     /// Whether a read of fewer bytes than there was room for has taken all that the kernel had. A session returns the
     /// content of one record at a time.
     #[inline]

@@ -5,7 +5,7 @@
 //! ```
 
 use std::fmt::Display;
-use std::io::{self, BufReader, ErrorKind, Read, Write};
+use std::io::{self, BufRead as _, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,11 +18,20 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
+use super::flags::TLS_FLAGS;
+use super::link::is_tls;
+
 /// Sealed bytes that are received at a time.
 const SEALED_BYTES: usize = 64 << 10;
 
-/// The flags of TLS. Each of them turns it on.
-pub const TLS_FLAGS: [&str; 6] = ["tls", "tls-ca", "tls-insecure", "tls-name", "tls-cert", "tls-key"];
+/// The server uses TLS, and the tool does not.
+pub const NEEDS_TLS: &str = "the server uses TLS on this port; --tls, --tls-ca or --tls-insecure turns it on";
+/// The server has ended a connection without TLS before its first reply.
+pub const MAY_NEED_TLS: &str = "if the server uses TLS on this port, --tls, --tls-ca or --tls-insecure turns it on";
+/// The tool uses TLS, and the server does not.
+const HAS_NO_TLS: &str = "the server does not use TLS on this port; leave out the flags of TLS, such as --tls";
+/// The server has not begun a handshake.
+const MAY_HAVE_NO_TLS: &str = "if the server does not use TLS on this port, leave out the flags of TLS, such as --tls";
 
 /// What the flags of a tool ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +66,7 @@ impl TlsClientOptions {
         text: impl Fn(&str) -> Option<String>,
         host: &str,
     ) -> Result<Option<Self>, String> {
-        if !TLS_FLAGS.into_iter().any(&has) {
+        if !TLS_FLAGS.iter().any(|flag| has(flag.name)) {
             return Ok(None);
         }
         let trust = match (text("tls-ca"), has("tls-insecure")) {
@@ -142,15 +151,30 @@ impl TlsStream {
     }
 
     fn handshake(&mut self) -> io::Result<()> {
+        let failed = |kind, what: &str| Err(io::Error::new(kind, format!("TLS: {what}")));
+        let mut has_begun = false;
         while self.session.is_handshaking() {
             self.send_sealed()?;
-            match self.receive_sealed() {
-                Ok(0) => return Err(io::Error::new(ErrorKind::InvalidData, "TLS: the server closed the connection")),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    return Err(io::Error::new(ErrorKind::TimedOut, "TLS: no answer to the handshake"));
+            let hint = if has_begun { String::new() } else { format!("; {MAY_HAVE_NO_TLS}") };
+            match self.stream.fill_buf().map(|received| (received.is_empty(), is_tls(received))) {
+                Ok((true, _)) => {
+                    return failed(ErrorKind::InvalidData, &format!("the server closed the connection{hint}"));
                 }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                received => drop(received?),
+                Ok((_, false)) if !has_begun => return failed(ErrorKind::InvalidData, HAS_NO_TLS),
+                Ok(_) => {
+                    has_begun = true;
+                    self.receive_sealed()?;
+                }
+                Err(error) => match error.kind() {
+                    ErrorKind::Interrupted => {}
+                    ErrorKind::WouldBlock => {
+                        return failed(ErrorKind::TimedOut, &format!("no answer to the handshake{hint}"));
+                    }
+                    ErrorKind::ConnectionReset => {
+                        return failed(ErrorKind::ConnectionReset, &format!("the server reset the connection{hint}"));
+                    }
+                    _ => return Err(error),
+                },
             }
         }
         self.send_sealed()
@@ -229,7 +253,6 @@ fn invalid(what: impl Into<String>) -> io::Error {
 fn of_tls(error: Error) -> io::Error {
     let hint = match &error {
         Error::InvalidCertificate(_) => "; --tls-ca names an authority, and --tls-insecure accepts any certificate",
-        Error::InvalidMessage(_) => "; the server may not use TLS on this port",
         _ => "",
     };
     io::Error::new(ErrorKind::InvalidData, format!("TLS: {error}{hint}"))

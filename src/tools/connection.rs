@@ -7,6 +7,9 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use crate::sys::error::error_text;
+use crate::tls::{MAY_NEED_TLS, NEEDS_TLS, is_tls};
+
 use super::address::ServerAddress;
 use super::failure::ToolFailure;
 use super::remote::RemoteServer;
@@ -33,6 +36,8 @@ pub struct ServerConnection {
     /// Bytes to be sent.
     unsent: Vec<u8>,
     name: String,
+    /// Whether the server may expect TLS: the tool does not use it, and no reply has come.
+    may_need_tls: bool,
 }
 
 impl ServerConnection {
@@ -42,7 +47,9 @@ impl ServerConnection {
     /// The server cannot be reached, or refuses the user.
     pub fn open(remote: &RemoteServer, silence_max: Duration) -> Result<Self, ToolFailure> {
         let stream = connect(remote, silence_max).map_err(ToolFailure::server(format!("connect to {remote}")))?;
-        let mut connection = Self { stream: BufReader::new(stream), unsent: Vec::new(), name: remote.to_string() };
+        let may_need_tls = remote.tls.is_none() && matches!(remote.address, ServerAddress::Tcp(..));
+        let (stream, unsent) = (BufReader::new(stream), Vec::new());
+        let mut connection = Self { stream, unsent, name: remote.to_string(), may_need_tls };
         if let Some(user) = env::var(USER_VARIABLE).ok().filter(|user| !user.is_empty()) {
             connection.authenticate(&user)?;
         }
@@ -82,10 +89,25 @@ impl ServerConnection {
     /// The server has gone, or its line is too long.
     pub fn line(&mut self) -> Result<Vec<u8>, ToolFailure> {
         let what = format!("read from {}", self.name);
+        if self.may_need_tls {
+            match self.stream.fill_buf() {
+                Ok([]) => return Err(ToolFailure::Server(format!("{}; {MAY_NEED_TLS}", self.closed()))),
+                Ok(received) if is_tls(received) => return Err(ToolFailure::Server(format!("{what}: {NEEDS_TLS}"))),
+                Ok(_) => self.may_need_tls = false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    return Err(ToolFailure::Server(format!("{what}: {}; {MAY_NEED_TLS}", error_text(&error))));
+                }
+            }
+        }
         match read_line(&mut self.stream).map_err(ToolFailure::server(what))? {
             Some(line) => Ok(line),
-            None => Err(ToolFailure::Server(format!("{} has closed the connection", self.name))),
+            None => Err(ToolFailure::Server(self.closed())),
         }
+    }
+
+    fn closed(&self) -> String {
+        format!("{} has closed the connection", self.name)
     }
 
     /// Copies a value of `len` bytes and its line end to `out`.
@@ -93,7 +115,7 @@ impl ServerConnection {
         let copied = io::copy(&mut (&mut self.stream).take(len + 2), out);
         match copied.map_err(ToolFailure::file(format!("copy a value of {}", self.name)))? {
             copied if copied == len + 2 => Ok(()),
-            _ => Err(ToolFailure::Server(format!("{} has closed the connection", self.name))),
+            _ => Err(ToolFailure::Server(self.closed())),
         }
     }
 

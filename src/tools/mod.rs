@@ -29,5 +29,5 @@ pub use address::ServerAddress;
 pub use connection::{ServerConnection, StatRows};
 pub use failure::ToolFailure;
 pub use keys::decode_uri;
-pub use remote::{RemoteServer, TLS_HELP};
+pub use remote::RemoteServer;
 pub use tool::Tool;

@@ -8,16 +8,6 @@ use crate::tls::{TLS_FLAGS, TlsClientOptions, TlsConnector};
 
 use super::address::ServerAddress;
 
-/// The help of the flags of TLS.
-pub const TLS_HELP: &str = "
-      --tls              use TLS, and accept certificates of the system's authorities
-      --tls-ca FILE      use TLS, and accept certificates of the authorities in this PEM file
-      --tls-insecure     use TLS, and accept every certificate, of any name
-      --tls-name NAME    use TLS, and demand this name in the certificate (that of SERVER)
-      --tls-cert FILE    use TLS, and show this certificate, a PEM file, if the server asks
-      --tls-key FILE     key of the certificate of --tls-cert (in the same file)
-";
-
 /// A server that a tool connects to.
 #[derive(Clone, Debug)]
 pub struct RemoteServer {
@@ -30,11 +20,10 @@ impl RemoteServer {
     /// Adds the flags of TLS to a command line.
     pub fn add_flags(options: &mut Options) {
         for flag in TLS_FLAGS {
-            if matches!(flag, "tls" | "tls-insecure") {
-                options.optflag("", flag, "");
-            } else {
-                options.optopt("", flag, "", "");
-            }
+            match flag.hint {
+                None => options.optflag("", flag.name, ""),
+                Some(hint) => options.optopt("", flag.name, "", hint),
+            };
         }
     }
 
@@ -47,8 +36,8 @@ impl RemoteServer {
         let host = match &address {
             ServerAddress::Tcp(host, _) => host.as_str(),
             ServerAddress::Unix(path) => {
-                return match TLS_FLAGS.iter().find(|flag| given.opt_present(flag)) {
-                    Some(flag) => Err(format!("--{flag}: Unix sockets do not use TLS: {}", path.display())),
+                return match TLS_FLAGS.iter().find(|flag| given.opt_present(flag.name)) {
+                    Some(flag) => Err(format!("--{}: Unix sockets do not use TLS: {}", flag.name, path.display())),
                     None => Ok(Self { address, tls: None }),
                 };
             }

@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 
 use getopts::Options;
 
+use crate::tls::tls_help;
+
 use super::doctor::examine;
 use super::dump::dump;
 use super::failure::ToolFailure;
 use super::load::{Existing, LoadOutcome, load};
 use super::ping::ping;
 use super::progress::TransferProgress;
-use super::remote::{RemoteServer, TLS_HELP};
+use super::remote::RemoteServer;
 
 /// What the first word of the command line may name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +113,7 @@ impl Tool {
     /// Why not all of it was done.
     pub fn run(self, words: impl Iterator<Item = OsString>) -> Result<String, ToolFailure> {
         let Some(order) = self.read(words).map_err(ToolFailure::Usage)? else {
-            return Ok(format!("{}{TLS_HELP}{COMMON_HELP}", self.help()));
+            return Ok([self.help(), &tls_help(), COMMON_HELP].concat());
         };
         let mut progress = TransferProgress::new(self.name());
         match self {

@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use getopts::Options;
-use larder::tools::{RemoteServer, TLS_HELP};
+use larder::tls::tls_help;
+use larder::tools::RemoteServer;
 
 const HELP: &str = "\
 usage: larder-top [options] [SERVER ...]
@@ -44,7 +45,7 @@ pub(crate) fn read(words: impl Iterator<Item = OsString>) -> Result<Asked, Strin
     RemoteServer::add_flags(&mut options);
     let matches = options.parse(words).map_err(|error| format!("{error}; see larder-top -h"))?;
     if matches.opt_present("help") {
-        return Ok(Asked::Help([HELP, TLS_HELP, REST_OF_HELP].concat()));
+        return Ok(Asked::Help([HELP, &tls_help(), REST_OF_HELP].concat()));
     }
     let number = |name: &str, max: u32| match matches.opt_str(name) {
         None => Ok(None),

@@ -1,9 +1,16 @@
 //! The program larder-cli, as a person starts it: one command, a prompt whose input is a pipe, views, and exit codes.
 
+#[path = "../support/tls_stub.rs"]
+mod tls_stub;
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread::JoinHandle;
+
+use larder::tls::TLS_FLAGS;
+use tls_stub::TlsStub;
 
 /// A server that answers each of these lines of a client, and no others.
 fn serve(answers: &'static [(&str, &str)]) -> (String, JoinHandle<()>) {
@@ -90,6 +97,53 @@ fn views_show_keys_and_rates() {
     assert!(shown(&["--latency", "-n", "1"]).contains(" requests, us: least "));
 }
 
+fn tls_stub(name: &str, answers: &'static [(&str, &str)]) -> TlsStub {
+    TlsStub::start(answers, &Path::new(env!("CARGO_TARGET_TMPDIR")).join(name))
+}
+
+#[test]
+fn a_server_with_tls_is_reached_by_commands_prompts_and_views() {
+    let server = tls_stub("cli.pem", &[("mn", "MN\r\n"), ("stats", "STAT curr_items 7\r\nEND\r\n")]);
+    let flags = ["--tls-ca", server.ca()];
+    let shown = |words: &[&str], input: &str| {
+        let (code, text, said) = run(&[&flags, words].concat(), input);
+        assert_eq!((code, said.as_str()), (0, ""), "{words:?}");
+        text
+    };
+    assert_eq!(shown(&[&server.address, "mn"], ""), "MN\n");
+    assert!(shown(&[&server.address], "mn\nexit\n").contains("MN\n"));
+    assert!(shown(&["--stat", "-n", "1", &server.address], "").ends_with("           7            0.0\n"));
+    let (code, _, said) = run(&["--tls-name", "elsewhere.example", &server.address, "mn"], "");
+    assert!(code == 69 && said.contains("TLS: invalid peer certificate: "), "{said}");
+}
+
+#[test]
+fn a_wrong_choice_of_tls_is_named_with_its_cure() {
+    let server = tls_stub("cli-cure.pem", &[("mn", "MN\r\n")]);
+    let (code, text, said) = run(&[&server.address, "get", "key"], "");
+    let cure = "the server uses TLS on this port; --tls, --tls-ca or --tls-insecure turns it on\n";
+    assert!(code == 69 && text.is_empty() && said.ends_with(cure), "{said}");
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+    let address = listener.local_addr().expect("it is bound").to_string();
+    // A server without TLS that answers what it does not know, and one that closes.
+    let plain = std::thread::spawn(move || {
+        for answer in ["ERROR\r\n", "", ""] {
+            let (mut stream, _) = listener.accept().expect("a client connects");
+            let _ = std::io::Read::read(&mut stream, &mut [0; 4096]).expect("it sends something");
+            stream.write_all(answer.as_bytes()).expect("the client reads");
+        }
+    });
+    for (flags, cure) in [
+        (&["--tls-insecure"][..], "TLS: the server does not use TLS on this port; leave out the flags of TLS"),
+        (&["--tls-insecure"], "; if the server does not use TLS on this port, leave out the flags of TLS"),
+        (&[], "; if the server uses TLS on this port, --tls, --tls-ca or --tls-insecure turns it on"),
+    ] {
+        let (code, _, said) = run(&[flags, &[&address, "mn"]].concat(), "");
+        assert!(code == 69 && said.contains(cure), "{flags:?}: {said}");
+    }
+    plain.join().expect("it has served");
+}
+
 #[test]
 fn mistakes_end_it_with_a_message() {
     let (code, _, said) = run(&["--what"], "");
@@ -108,10 +162,11 @@ fn the_manual_page_and_the_tools_page_have_every_option() {
     let manual = read("larder-cli.1").expect("the page is there").replace("\\-", "-");
     let page = read("tools.md").expect("the page is there");
     let (_, help, _) = run(&["-h"], "");
-    let tls = ["--tls", "--tls-ca", "--tls-insecure", "--tls-name", "--tls-cert", "--tls-key"];
-    for option in ["--stat", "--latency", "--bigkeys", "--hotkeys", "--scan", "--rounds"].iter().chain(&tls) {
-        assert!(help.contains(option) && manual.contains(option), "{option}");
-        assert!(page.contains(option), "doc/tools.md lacks {option}");
+    let tls = TLS_FLAGS.iter().map(|flag| format!("--{}", flag.name));
+    let own = ["--stat", "--latency", "--bigkeys", "--hotkeys", "--scan", "--rounds"].map(str::to_owned);
+    for option in own.into_iter().chain(tls) {
+        assert!(help.contains(&option) && manual.contains(&option), "{option}");
+        assert!(page.contains(&option), "doc/tools.md lacks {option}");
     }
 }
 

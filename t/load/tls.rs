@@ -73,6 +73,16 @@ fn a_server_without_tls_is_exit_code_69() {
 }
 
 #[test]
+fn a_server_with_tls_is_named_as_such() {
+    let (server, _authority) = start("");
+    for wire in ["text", "binary"] {
+        let ran = bench(&format!("-p {} -w {wire} -n 10 -c 1", server.tcp_address().port()));
+        let cure = "the server uses TLS on this port; --tls, --tls-ca or --tls-insecure turns it on";
+        assert!(ran.code == Some(69) && ran.stderr.contains(cure), "{}{}", ran.stdout, ran.stderr);
+    }
+}
+
+#[test]
 fn new_connections_come_beside_the_load() {
     let (server, authority) = start("");
     let common = flags(&server, &authority);

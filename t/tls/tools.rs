@@ -89,10 +89,23 @@ fn a_tool_shows_its_certificate_to_a_server_that_demands_one() {
 }
 
 #[test]
+fn a_server_with_tls_is_named_as_such() {
+    let server = TlsServer::start(&[], "");
+    let (address, items) = (named(&server.server), file(&server.authority, "items"));
+    std::fs::write(&items, "").expect("the directory is writable");
+    for words in [&["ping", &address][..], &["doctor", &address], &["dump", &address, &items]] {
+        let (code, _, said) = run(words);
+        let cure = "the server uses TLS on this port; --tls, --tls-ca or --tls-insecure turns it on\n";
+        assert!(code == 69 && said.ends_with(cure), "{words:?}: {said}");
+    }
+}
+
+#[test]
 fn a_server_without_tls_is_named_as_such() {
     let server = Server::start(&[]);
     let (code, _, said) = run(&["ping", "--tls-insecure", &server.tcp_address().to_string()]);
-    assert!(code == 69 && said.contains("; the server may not use TLS on this port"), "{said}");
+    assert!(code == 69 && said.contains("TLS on this port"), "{said}");
+    assert!(said.contains("leave out the flags of TLS"), "{said}");
     let (code, _, said) = run(&["ping", "--tls", "./socket"]);
     assert!(code == 64 && said.contains("--tls: Unix sockets do not use TLS: ./socket"), "{said}");
 }

@@ -1,8 +1,14 @@
 //! The program larder-top, as a person starts it: plain tables, failures, and exit codes.
 
+#[path = "../support/tls_stub.rs"]
+mod tls_stub;
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
 use std::process::Command;
+
+use tls_stub::TlsStub;
 
 fn run(words: &[&str]) -> (i32, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_larder-top")).args(words).output().expect("it runs");
@@ -41,6 +47,21 @@ fn rounds_are_plain_tables_and_a_server_that_is_down_has_the_reason() {
     assert!(lines[1].contains(" 1.2k "), "{table}");
     assert!(lines[2].contains("connect to 127.0.0.1:1: Connection refused"), "{table}");
     server.join().expect("it has served");
+}
+
+#[test]
+fn servers_with_tls_are_shown_and_a_wrong_choice_of_tls_has_its_cure() {
+    const ROWS: &[(&str, &str)] = &[("stats", "STAT uptime 61\r\nSTAT curr_items 1234\r\nEND\r\n")];
+    let server = TlsStub::start(ROWS, &Path::new(env!("CARGO_TARGET_TMPDIR")).join("top.pem"));
+    let row = |flags: &[&str]| {
+        let (code, table, said) = run(&[&["-n", "1"], flags, &[&server.address]].concat());
+        assert_eq!((code, said.as_str()), (0, ""));
+        table.lines().nth(1).expect("a row").to_owned()
+    };
+    let shown = row(&["--tls-ca", server.ca()]);
+    assert!(shown.contains(" 1.2k ") && shown.ends_with(" 1m01s"), "{shown}");
+    let cure = "the server uses TLS on this port; --tls, --tls-ca or --tls-insecure turns it on";
+    assert!(row(&[]).ends_with(cure), "{}", row(&[]));
 }
 
 #[test]
