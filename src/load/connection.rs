@@ -72,7 +72,7 @@ impl Connection {
         self.socket.descriptor()
     }
 
-    pub(super) fn start_polling(&self) -> io::Result<()> {
+    pub(super) fn start_polling(&mut self) -> io::Result<()> {
         self.socket.set_nonblocking()
     }
 

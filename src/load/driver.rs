@@ -115,13 +115,13 @@ impl Driver {
             if index == 0 {
                 connection.introduce(&driver.codec, SILENCE_MAX)?;
             }
-            driver.register(&connection, driver.connections.len())?;
+            driver.register(&mut connection, driver.connections.len())?;
             driver.connections.push(connection);
         }
         Ok(driver)
     }
 
-    fn register(&self, connection: &Connection, index: usize) -> io::Result<()> {
+    fn register(&self, connection: &mut Connection, index: usize) -> io::Result<()> {
         connection.start_polling()?;
         let both = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut SourceFd(&connection.descriptor()), Token(index), both)
@@ -131,8 +131,8 @@ impl Driver {
     fn reopen_lost(&mut self) -> io::Result<()> {
         for index in 0..self.connections.len() {
             if self.connections[index].state == State::Lost {
-                let connection = Connection::open(&self.dialer)?;
-                self.register(&connection, index)?;
+                let mut connection = Connection::open(&self.dialer)?;
+                self.register(&mut connection, index)?;
                 self.connections[index] = connection;
             }
         }

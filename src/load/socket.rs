@@ -65,8 +65,11 @@ impl Socket {
         self.stream().as_raw_fd()
     }
 
-    pub(super) fn set_nonblocking(&self) -> io::Result<()> {
-        self.stream().set_nonblocking(true)
+    pub(super) fn set_nonblocking(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.set_nonblocking(true),
+            Self::Tls(socket) => socket.set_nonblocking(),
+        }
     }
 
     pub(super) fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
@@ -77,9 +80,9 @@ impl Socket {
         self.stream().shutdown(Shutdown::Both)
     }
 
-    /// Whether it is a TCP connection without TLS.
+    /// Whether it is a TCP connection without TLS. A Unix socket has no such address.
     pub(super) fn is_plain_tcp(&self) -> bool {
-        matches!(self, Self::Plain(stream) if stream.peer_addr().is_ok())
+        matches!(self, Self::Plain(stream) if stream.local_addr().is_ok())
     }
 
     /// Whether a read of fewer bytes than there was room for has taken all that the kernel had. A session returns the

@@ -132,22 +132,36 @@ impl TlsConnector {
         // Without this limit a write takes all bytes, as the caller expects of a socket that has room.
         session.set_buffer_limit(None);
         stream.set_read_timeout(Some(silence_max))?;
-        let mut stream = TlsStream { stream: BufReader::with_capacity(SEALED_BYTES, stream), session };
+        let stream = BufReader::with_capacity(SEALED_BYTES, stream);
+        let mut stream = TlsStream { stream, session, waits: true, has_failed: false };
         stream.handshake()?;
         Ok(stream)
     }
 }
 
-/// A socket and its session. It may become non-blocking.
+/// A socket and its session.
 pub struct TlsStream {
     stream: BufReader<TcpStream>,
     session: ClientConnection,
+    /// Whether it blocks.
+    waits: bool,
+    /// Whether a send of a socket that blocks has failed. What is left is never sent, because that would block again.
+    has_failed: bool,
 }
 
 impl TlsStream {
     /// The socket.
     pub fn socket(&self) -> &TcpStream {
         self.stream.get_ref()
+    }
+
+    /// Makes it non-blocking.
+    ///
+    /// # Errors
+    /// That of the kernel.
+    pub fn set_nonblocking(&mut self) -> io::Result<()> {
+        self.waits = false;
+        self.socket().set_nonblocking(true)
     }
 
     fn handshake(&mut self) -> io::Result<()> {
@@ -181,7 +195,12 @@ impl TlsStream {
     }
 
     fn send_sealed(&mut self) -> io::Result<()> {
-        send_sealed(&mut self.session, self.stream.get_mut())
+        if self.has_failed {
+            return Err(ErrorKind::BrokenPipe.into());
+        }
+        let sent = send_sealed(&mut self.session, self.stream.get_mut());
+        self.has_failed = self.waits && sent.is_err();
+        sent
     }
 
     /// Receives and opens records. 0 is the end.
@@ -227,7 +246,7 @@ impl Write for TlsStream {
         let taken = self.session.writer().write(bytes)?;
         match self.send_sealed() {
             // The session keeps the sealed bytes until the flush.
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(taken),
+            Err(error) if error.kind() == ErrorKind::WouldBlock && !self.waits => Ok(taken),
             sent => sent.map(|()| taken),
         }
     }

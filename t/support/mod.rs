@@ -21,7 +21,7 @@ pub(crate) use client::Client;
 pub(crate) use datagrams::{DatagramClient, datagram};
 pub(crate) use server::{ScratchDirectory, Server, larder_bench, program_under_test, scratch_directory};
 pub(crate) use tls_client::{Authority, TlsClient};
-pub(crate) use wait::{now, wait_until};
+pub(crate) use wait::{WAIT_MAX, now, wait_until};
 
 /// Says something beside the tests' own outcome.
 pub(crate) fn report(text: &str) {

@@ -1,9 +1,20 @@
 //! The tools of `larder` over TLS. `larder-cli`, `larder-top` and `larder-bench` connect with the same code.
 
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+use larder::tls::{TlsClientOptions, Trust};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection};
 
 use super::TlsServer;
-use crate::support::{Authority, Server, program_under_test};
+use crate::support::{Authority, Server, WAIT_MAX, program_under_test};
 
 /// Runs a tool. Returns its exit code, and what it has written to standard output and standard error.
 fn run(words: &[&str]) -> (i32, String, String) {
@@ -86,6 +97,43 @@ fn a_tool_shows_its_certificate_to_a_server_that_demands_one() {
     assert_eq!(code, 0, "{said}");
     let (code, _, said) = run(&["ping", "--tls-ca", &ca, &address]);
     assert!(code == 69 && said.contains("CertificateRequired"), "{said}");
+}
+
+/// A server of TLS that reads nothing behind the handshake, until `goes_on`. Returns its port.
+fn reads_late(authority: &Authority, goes_on: Receiver<()>) -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+    let port = listener.local_addr().expect("it is bound").port();
+    let chain = CertificateDer::from_pem_file(authority.file("chain.pem")).expect("a certificate");
+    let key = PrivateKeyDer::from_pem_file(authority.file("key.pem")).expect("a key");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.expect("ring knows the versions").with_no_client_auth().with_single_cert(vec![chain], key);
+    let mut session = ServerConnection::new(Arc::new(config.expect("the key belongs to it"))).expect("a configuration");
+    thread::spawn(move || {
+        let (mut socket, _) = listener.accept().expect("a client connects");
+        while session.is_handshaking() {
+            session.complete_io(&mut socket).expect("the handshake succeeds");
+        }
+        while goes_on.recv().is_ok() {
+            socket.read_exact(&mut vec![0; 1 << 20]).expect("the client has sent more");
+        }
+    });
+    port
+}
+
+#[test]
+fn a_send_that_times_out_is_the_last_one() {
+    let (authority, (go_on, goes_on)) = (Authority::new(), channel());
+    let port = reads_late(&authority, goes_on);
+    let options = TlsClientOptions { server_name: "localhost".into(), trust: Trust::Any, identity: None };
+    let socket = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("the server accepts a connection");
+    socket.set_write_timeout(Some(Duration::from_millis(50))).expect("a time limit");
+    let mut stream = options.connector().and_then(|tls| tls.connect(socket, WAIT_MAX)).expect("the handshake succeeds");
+    let failed = (0..1000).find_map(|_| stream.write_all(&[0; 1 << 16]).err()).expect("the buffers of the kernel end");
+    assert_eq!(failed.kind(), ErrorKind::WouldBlock);
+    // There is room now.
+    go_on.send(()).expect("the server waits");
+    assert_eq!(stream.flush().expect_err("it has failed").kind(), ErrorKind::BrokenPipe);
 }
 
 #[test]
