@@ -1,6 +1,7 @@
 //! Notices: what an operator may want to see at once. Nothing depends on them.
 
 use crate::base::{KeyHash, Version};
+use crate::tls::LinkFault;
 
 use super::frame::NodeId;
 use super::link::PeerId;
@@ -70,6 +71,8 @@ pub enum LinkEnd {
     Unreachable,
     /// The connection was lost.
     Lost,
+    /// The connection was lost because of TLS.
+    Faulty(LinkFault),
     /// One of the two nodes has closed it.
     Closed(LinkCloseReason),
 }
@@ -80,6 +83,7 @@ impl LinkEnd {
         match self {
             Self::Unreachable => "there was no connection",
             Self::Lost => "the connection was lost",
+            Self::Faulty(fault) => fault.reason(),
             Self::Closed(LinkCloseReason::Refused(refusal) | LinkCloseReason::RefusedBy(refusal)) => refusal.reason(),
             Self::Closed(LinkCloseReason::Silent) => "nothing was heard",
             Self::Closed(LinkCloseReason::Violation) => "it did not keep to the protocol",

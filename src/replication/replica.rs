@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::base::Version;
+use crate::tls::LinkFault;
 
 use super::cache::{RemovalReason, ReplicatedCache};
 use super::clock::HybridClock;
@@ -107,6 +108,13 @@ pub enum ReplicaEvent<'e> {
     },
     /// A connection was lost.
     Closed(LinkId),
+    /// A connection was lost because of TLS.
+    Faulty {
+        /// Its link.
+        link: LinkId,
+        /// What is wrong.
+        fault: LinkFault,
+    },
     /// A client of this node wants something of an owned key.
     Ask {
         /// Names the request. The driver draws it, and does not use it again.
@@ -309,6 +317,7 @@ impl Replica {
                 self.pump(link, context);
             }
             ReplicaEvent::Closed(link) => self.forget_link(link, LinkEnd::Lost, context),
+            ReplicaEvent::Faulty { link, fault } => self.forget_link(link, LinkEnd::Faulty(fault), context),
             ReplicaEvent::Ask { id, request } => self.ask(id, request, context),
             ReplicaEvent::Tick { through } => self.tick(through, context),
         }

@@ -78,6 +78,70 @@ fn server_name(name: &str) -> Result<ServerName<'static>, String> {
     ServerName::try_from(name.to_owned()).map_err(|_| format!("{name:?} is no name of a certificate"))
 }
 
+/// What is wrong with the other side of a link, in words for `stats replication`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkFault {
+    /// This node uses TLS, and the other does not.
+    NoTls,
+    /// The other node uses TLS, and this one does not.
+    NeedsTls,
+    /// The connection has ended within the handshake. The other node may be starting. If it has no TLS, it dials, too,
+    /// and then what it sends is a fault.
+    Ended,
+    /// Its certificate, or the name in it.
+    Certificate,
+    /// It has sent an alert.
+    Alert,
+    /// Anything else.
+    Protocol,
+}
+
+impl LinkFault {
+    /// The fault in words.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::NoTls => "it does not use TLS, and -o repl_tls demands it",
+            Self::NeedsTls => "it uses TLS, and this node has no -o repl_tls",
+            Self::Ended => "it has ended the TLS handshake; it may have no -o repl_tls",
+            Self::Certificate => "TLS: its certificate is not accepted; the log says why",
+            Self::Alert => "TLS: it has refused the handshake; the log says why",
+            Self::Protocol => "TLS: it did not keep to the protocol; the log says how",
+        }
+    }
+}
+
+/// Why a session has failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkFailure {
+    /// The kind of fault.
+    pub fault: LinkFault,
+    /// The fault in full, for the log.
+    pub text: String,
+}
+
+impl From<LinkFault> for LinkFailure {
+    fn from(fault: LinkFault) -> Self {
+        Self { fault, text: fault.reason().to_owned() }
+    }
+}
+
+impl From<Error> for LinkFailure {
+    fn from(error: Error) -> Self {
+        let fault = match error {
+            Error::InvalidCertificate(_) | Error::NoCertificatesPresented => LinkFault::Certificate,
+            Error::AlertReceived(_) => LinkFault::Alert,
+            _ => LinkFault::Protocol,
+        };
+        Self { fault, text: format!("TLS: {error}") }
+    }
+}
+
+impl From<io::Error> for LinkFailure {
+    fn from(error: io::Error) -> Self {
+        Self { fault: LinkFault::Protocol, text: error.to_string() }
+    }
+}
+
 /// The session of one link.
 #[derive(Debug)]
 pub struct LinkSession {
@@ -96,20 +160,20 @@ impl LinkSession {
     ///
     /// # Errors
     /// Why the session has failed. An alert for the other node may wait to be sent.
-    pub fn open(&mut self, mut sealed: &[u8], opened: &mut Vec<u8>) -> Result<(), String> {
+    pub fn open(&mut self, mut sealed: &[u8], opened: &mut Vec<u8>) -> Result<(), LinkFailure> {
         while !sealed.is_empty() {
             let is_plain = self.connection.is_handshaking() && !is_tls(sealed) && !self.has_begun();
-            let taken = self.connection.read_tls(&mut sealed).map_err(|error| error.to_string())?;
+            let taken = self.connection.read_tls(&mut sealed)?;
             let state = self.connection.process_new_packets().map_err(|error| match error {
-                Error::InvalidMessage(_) if is_plain => "it does not use TLS, and -o repl_tls demands it".to_owned(),
-                error => format!("TLS: {error}"),
+                Error::InvalidMessage(_) if is_plain => LinkFault::NoTls.into(),
+                error => LinkFailure::from(error),
             })?;
             if !self.connection.is_handshaking() {
                 self.verify_name()?;
             }
             let start = opened.len();
             opened.resize(start + state.plaintext_bytes_to_read(), 0);
-            self.connection.reader().read_exact(&mut opened[start..]).map_err(|error| error.to_string())?;
+            self.connection.reader().read_exact(&mut opened[start..])?;
             if taken == 0 {
                 break;
             }
@@ -123,13 +187,12 @@ impl LinkSession {
     }
 
     /// Verifies the name of the other node, once.
-    fn verify_name(&mut self) -> Result<(), String> {
+    fn verify_name(&mut self) -> Result<(), LinkFailure> {
         let Some(expected) = self.expected.take() else { return Ok(()) };
         let certificate = self.connection.peer_certificates().and_then(<[_]>::first);
-        let certificate = certificate.ok_or_else(|| "TLS: it shows no certificate".to_owned())?;
-        ParsedCertificate::try_from(certificate)
-            .and_then(|certificate| verify_server_name(&certificate, &expected))
-            .map_err(|error| format!("TLS: {error}"))
+        let certificate = certificate.ok_or(Error::NoCertificatesPresented)?;
+        let certificate = ParsedCertificate::try_from(certificate)?;
+        Ok(verify_server_name(&certificate, &expected)?)
     }
 
     /// Whether frames can be sealed: the handshake is over.

@@ -9,7 +9,8 @@
 //! A session has no socket: it opens and seals bytes. Its caller receives and sends them. Buffers belong to the thread
 //! ([`TlsBuffers`]), so that an idle session keeps only its keys and the beginning of an incomplete record.
 //!
-//! client.rs is the other side, for tools, and flags.rs has their flags. link.rs has both sides, for links between nodes.
+//! client.rs is the other side, for tools, and flags.rs has their flags. link.rs has both sides, for links between
+//! nodes.
 
 mod certificates;
 mod client;
@@ -24,6 +25,6 @@ pub use certificates::{CertificateError, Certificates};
 pub use client::{MAY_NEED_TLS, NEEDS_TLS, TlsClientOptions, TlsConnector, TlsStream, Trust};
 pub use configuration::{ClientCertificates, KeyFormat, TlsOptions};
 pub use flags::{TLS_FLAGS, TLS_FLAGS_HEAD, TlsFlag, tls_help, tls_manual, tls_markdown};
-pub use link::{LinkSession, LinkTls, is_tls};
+pub use link::{LinkFailure, LinkFault, LinkSession, LinkTls, is_tls};
 pub use session::{TlsBuffers, TlsFailure, TlsSession};
 pub use suites::Suites;

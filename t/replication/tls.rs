@@ -7,7 +7,7 @@ use std::thread;
 
 use crate::support::{Authority, Server, wait_until};
 
-use super::{KEYS, count, flags, free_ports, gets, node, set, settles_as, wait_for_state};
+use super::{KEYS, count, flags, free_ports, gets, node, peer_row, set, settles_as, wait_for_state};
 
 /// The name that dialling nodes verify.
 const HOST: &str = "127.0.0.1";
@@ -118,6 +118,10 @@ fn a_node_with_tls_and_one_without_refuse_each_other_and_say_why() {
     };
     wait_until("the node with TLS says why", || said(&with, ": it does not use TLS, and -o repl_tls demands it"));
     wait_until("the other one says why", || said(&without, ": it uses TLS, and this node has no -o repl_tls"));
+    let ended = "it has ended the TLS handshake; it may have no -o repl_tls";
+    wait_until("its row says it, too", || peer_row(&with, two, "last_error") == ended);
+    let needed = "it uses TLS, and this node has no -o repl_tls";
+    wait_until("so does that of the other one", || peer_row(&without, one, "last_error") == needed);
     assert_eq!(gets(&mut without.client(), "k"), b"END\r\n");
 }
 
@@ -133,6 +137,10 @@ fn a_certificate_of_another_authority_is_refused_until_it_is_renewed() {
         // Both have dialled, so one of these comes first.
         let what = ["TLS: invalid peer certificate: ", "TLS: received fatal alert: "];
         wait_until("the node says why", || what.iter().any(|what| server.stderr().contains(what)));
+    }
+    for (server, peer) in [(&first, two), (&second, one)] {
+        let refused = "TLS: its certificate is not accepted; the log says why";
+        wait_until("so does the row of its peer", || peer_row(server, peer, "last_error") == refused);
     }
     assert_eq!(gets(&mut clients[1], "k"), b"END\r\n");
     let renewed = right.sign(HOST);

@@ -6,7 +6,7 @@ use std::io::{self, Read as _, Write as _};
 use mio::net::TcpStream;
 
 use crate::replication::link::PeerId;
-use crate::tls::{LinkSession, is_tls};
+use crate::tls::{LinkFailure, LinkFault, LinkSession, is_tls};
 
 /// Bytes that one turn reads from a connection, so that each one gets its turn.
 const READ_BYTES_MAX: usize = 256 << 10;
@@ -35,8 +35,8 @@ pub(super) struct LinkSocket {
     pub(super) is_readable: bool,
     pub(super) is_writable: bool,
     session: Option<Box<LinkSession>>,
-    /// Why the session has failed.
-    failure: Option<String>,
+    /// Why the session has failed, or could not begin.
+    failure: Option<LinkFailure>,
     input: Vec<u8>,
     output: Vec<u8>,
     written: usize,
@@ -76,6 +76,8 @@ impl LinkSocket {
             let _ = session.send(&mut self.stream);
             self.failure = Some(failure);
             progress = SocketProgress::Lost;
+        } else if progress == SocketProgress::Lost && self.dialled.is_some() && !session.is_ready() {
+            self.failure = Some(LinkFault::Ended.into());
         }
         self.session = Some(session);
         progress
@@ -121,14 +123,18 @@ impl LinkSocket {
         self.output.extend_from_slice(bytes);
     }
 
-    /// Why the session has failed, or the peer has sent no frames.
-    pub(super) fn failure(&self) -> Option<&str> {
-        self.failure.as_deref()
+    /// Why the session has failed, or could not begin.
+    pub(super) fn failure(&self) -> Option<&LinkFailure> {
+        self.failure.as_ref()
     }
 
-    /// Whether a peer that sends these bytes uses TLS, and this node does not.
-    pub(super) fn is_of_tls(&self, bytes: &[u8]) -> bool {
-        self.session.is_none() && is_tls(bytes)
+    /// Notes whether a peer that sends these bytes uses TLS, and this node does not.
+    pub(super) fn refuse_tls(&mut self, bytes: &[u8]) -> bool {
+        let is_refused = self.session.is_none() && is_tls(bytes);
+        if is_refused {
+            self.failure = Some(LinkFault::NeedsTls.into());
+        }
+        is_refused
     }
 
     /// Whether bytes wait, and the kernel may take some.

@@ -22,7 +22,7 @@ use crate::replication::notice::{PeerEvent, PeerNotice};
 use crate::replication::replica::{LinkCloseReason, Now, Replica, ReplicaAction, ReplicaEvent};
 use crate::sync::{Leaf, Mailbox, Sender, mailbox};
 use crate::sys::log::{Level, log_line};
-use crate::tls::LinkSession;
+use crate::tls::{LinkFault, LinkSession};
 
 use super::dial::{AddressBook, DialTarget, LOCAL_HOST};
 use super::keeping::Keeping;
@@ -49,8 +49,6 @@ const CONNECT_MS_MAX: u64 = 3_000;
 const STRANGERS_MAX: usize = 64;
 /// Of these, those from one site.
 pub(super) const STRANGERS_PER_SITE_MAX: usize = 8;
-/// What a node without TLS says of a peer that uses it.
-const NEEDS_TLS: &str = "it uses TLS, and this node has no -o repl_tls";
 /// Rounds of writing in one turn.
 const ROUNDS_MAX: usize = 16;
 /// A range of items, and the values of a batch, are on the heap.
@@ -274,10 +272,12 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
 
     /// Logs that what has arrived, which begins with `bytes`, is no frame.
     fn log_no_frame(&mut self, link: LinkId, error: FrameError, bytes: &[u8]) {
-        let Some(connection) = self.connections.get(&link) else { return };
-        let fault = if connection.is_of_tls(bytes) { NEEDS_TLS.to_owned() } else { error.to_string() };
-        let address = connection.stream.peer_addr();
-        self.log_fault(address, &fault);
+        let Some(connection) = self.connections.get_mut(&link) else { return };
+        // A fault of TLS is logged when the link is lost.
+        if !connection.refuse_tls(bytes) {
+            let address = connection.stream.peer_addr();
+            self.log_fault(address, &error.to_string());
+        }
     }
 
     /// Logs a fault of a peer.
@@ -569,10 +569,11 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
 
     fn lose(&mut self, link: LinkId) {
         if let Some(connection) = self.connections.remove(&link) {
-            if let Some(failure) = connection.failure() {
-                self.log_fault(connection.stream.peer_addr(), failure);
+            let Some(failure) = connection.failure() else { return self.step(ReplicaEvent::Closed(link)) };
+            if failure.fault != LinkFault::Ended {
+                self.log_fault(connection.stream.peer_addr(), &failure.text);
             }
-            self.step(ReplicaEvent::Closed(link));
+            self.step(ReplicaEvent::Faulty { link, fault: failure.fault });
         }
     }
 }
