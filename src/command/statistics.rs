@@ -10,7 +10,7 @@ use crate::protocol::{
 };
 use crate::stats::{
     GeneralRows, HOTKEY_NAME, HOTKEY_ROWS, LATENCY_RATE_ROWS, LATENCY_ROWS, Latency, PREFIX_ROWS, PREFIX_TOTAL_ROWS,
-    PrefixTotals, SAMPLING_ROWS, SCAN_ROWS, SLOW_ROWS, SLOW_TEXT_ROWS, connection_rows,
+    PrefixTotals, SAMPLING_ROWS, SCAN_ROWS, SLOW_LOG_ROWS, SLOW_ROWS, SLOW_TEXT_ROWS, connection_rows,
 };
 use crate::store::{EngineAdmin, StoreReport};
 
@@ -228,7 +228,9 @@ fn slow_log<E: EngineAdmin>(ctx: &Context<'_, E>, rows: &mut Rows<'_>) -> ReplyL
     if !ctx.switches.dump_enabled {
         return ReplyLine::SlowLogNotAllowed;
     }
-    for (rank, slow) in (1..).zip(ctx.operator.latency().map(Latency::slow).unwrap_or_default()) {
+    let Some(latency) = ctx.operator.latency() else { return ReplyLine::End };
+    rows.push_table("", SLOW_LOG_ROWS, latency);
+    for (rank, slow) in (1..).zip(latency.slow()) {
         let front = format!("{rank}:");
         let texts = [slow.client.as_bytes(), &slow.command, &slow.key];
         for ((name, _), text) in SLOW_TEXT_ROWS.iter().zip(texts) {

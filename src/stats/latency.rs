@@ -13,7 +13,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::base::{StatRow, StatValue, gauge};
+use crate::base::atomic::{AtomicU64, Ordering};
+use crate::base::{StatRow, StatValue, counter, gauge};
 use crate::counters::Counters;
 use crate::sync::Leaf;
 
@@ -123,13 +124,15 @@ pub struct Latency {
     workers: Leaf<Vec<Arc<WorkerLatency>>>,
     /// Oldest first.
     slow: Leaf<VecDeque<SlowDrive>>,
+    /// Slow drives that were not added.
+    left_out: AtomicU64,
     slow_us: u64,
 }
 
 impl Latency {
     /// Without workers. A drive that takes `slow_us` microseconds is slow; 0: none is.
     pub fn new(slow_us: u32) -> Self {
-        Self { workers: Leaf::default(), slow: Leaf::default(), slow_us: slow_us.into() }
+        Self { workers: Leaf::default(), slow: Leaf::default(), left_out: AtomicU64::new(0), slow_us: slow_us.into() }
     }
 
     /// Adds a worker and returns its histograms.
@@ -151,6 +154,11 @@ impl Latency {
             slow.pop_front();
         }
         slow.push_back(drive);
+    }
+
+    /// Counts a slow drive that is not added to the slow log.
+    pub fn leave_out_slow(&self) {
+        self.left_out.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The slow log, newest first.
@@ -184,6 +192,7 @@ impl Latency {
         let workers = self.workers.lock().clone();
         workers.iter().flat_map(|worker| worker.histograms()).for_each(Histogram::clear);
         self.slow.lock().clear();
+        self.left_out.store(0, Ordering::Relaxed);
     }
 
     /// Memory of the histograms, and of a full slow log, in bytes.
@@ -213,6 +222,13 @@ pub const LATENCY_ROWS: &[StatRow<Distribution>] = &[
     gauge("p999", "What 99.9 % do not exceed.", |all| all.quantile(999).into()),
     gauge("max", "The highest of those measured.", |all| all.max.into()),
 ];
+
+/// The rows of the slow log as a whole.
+pub const SLOW_LOG_ROWS: &[StatRow<Latency>] = &[counter(
+    "left_out",
+    "Slow pipelines that the log never had, because it takes eight of one turn of a worker.",
+    |latency| latency.left_out.load(Ordering::Relaxed).into(),
+)];
 
 /// The rows of a drive of the slow log that are text, with their meanings: client, command and key.
 pub const SLOW_TEXT_ROWS: [(&str, &str); 3] = [
@@ -250,7 +266,7 @@ pub const SLOW_ROWS: &[StatRow<SlowDrive>] = &[
 
 #[cfg(test)]
 mod tests {
-    use super::{Latency, Measured, SLOW_MAX, SlowDrive};
+    use super::{Latency, Measured, SLOW_LOG_ROWS, SLOW_MAX, SlowDrive};
 
     #[test]
     fn workers_are_added_up_and_what_was_not_measured_is_missing() {
@@ -277,7 +293,11 @@ mod tests {
         let slow = latency.slow();
         assert_eq!((slow.len(), slow[0].total_us, slow[SLOW_MAX - 1].total_us), (SLOW_MAX, SLOW_MAX as u64, 1));
         assert!(latency.bytes() > 0);
+        latency.leave_out_slow();
+        let left_out = || (SLOW_LOG_ROWS[0].value)(&latency).to_string();
+        assert_eq!(left_out(), "1");
         latency.clear();
         assert!(latency.slow().is_empty());
+        assert_eq!(left_out(), "0");
     }
 }

@@ -1,10 +1,10 @@
 //! What /metrics shows of `stats latency`.
 
-use crate::base::{MetricKind, StatValue};
+use crate::base::{MetricKind, StatValue, documented};
 
 use super::exposition::{Exposition, quoted};
 use super::histogram::Distribution;
-use super::latency::{Latency, Measured};
+use super::latency::{Latency, Measured, SLOW_LOG_ROWS};
 
 /// A family of histograms.
 struct HistogramFamily {
@@ -43,8 +43,14 @@ const VALUE: HistogramFamily = HistogramFamily {
     powers: 6..=20,
 };
 
-/// Adds the histograms.
+/// What stands before the rows of the slow log.
+pub(super) const OWN_SLOW_LOG: &str = "larder_slowlog_";
+
+/// Adds the histograms, and the rows of the slow log as a whole.
 pub fn add_latency(exposition: &mut Exposition, latency: &Latency) {
+    for (row, doc) in SLOW_LOG_ROWS.iter().zip(documented(SLOW_LOG_ROWS)) {
+        exposition.row(&doc, OWN_SLOW_LOG, "", &(row.value)(latency).to_string());
+    }
     for (name, measured, values) in latency.distributions() {
         let (family, label) = match (measured, name) {
             (Measured::Command, name) => (COMMAND, name),
@@ -98,6 +104,7 @@ mod tests {
         let (latency, mut exposition, mut out) = (Latency::new(0), Exposition::default(), Vec::new());
         let worker = latency.join();
         worker.record(3, [2, 0, 0, 0, 0, 0, 0]);
+        latency.leave_out_slow();
         worker.value_written.record(1024, 1);
         add_latency(&mut exposition, &latency);
         exposition.write_to(&mut out);
@@ -106,6 +113,7 @@ mod tests {
             "larder_command_duration_seconds_bucket{command=\"get\",le=\"0.000002\"} 0",
             "larder_command_duration_seconds_bucket{command=\"get\",le=\"0.000004\"} 2",
             "larder_command_duration_seconds_sum{command=\"get\"} 0.000006",
+            "larder_slowlog_left_out_total 1",
             "larder_pipeline_depth_bucket{le=\"1\"} 0",
             "larder_pipeline_depth_bucket{le=\"3\"} 1",
             "larder_pipeline_depth_count 1",

@@ -6,7 +6,7 @@ use crate::store::{StoreReport, report_rows};
 
 use super::general::{CONNECTION_ROWS, PROCESS_ROWS};
 use super::key_rows::{HOTKEY_NAME, HOTKEY_ROWS, PREFIX_ROWS, PREFIX_TOTAL_ROWS, SAMPLING_ROWS, SCAN_ROWS};
-use super::latency::{LATENCY_RATE_ROWS, LATENCY_ROWS, SLOW_ROWS, SLOW_TEXT_ROWS};
+use super::latency::{LATENCY_RATE_ROWS, LATENCY_ROWS, SLOW_LOG_ROWS, SLOW_ROWS, SLOW_TEXT_ROWS};
 use super::replication::{NODE_ROWS, PEER_ROWS, REPCACHED_ROWS};
 
 const HEAD: &str = "\
@@ -38,7 +38,7 @@ count as in `cmd_get` and its like, and `pipeline`, `value_read` and `value_writ
 
 `stats slowlog` shows the last 128 pipelines that took -o slowlog_us or longer, newest first. Each one is checked, not
 only those that are measured. Of one turn of a worker, the first eight are shown: all clients behind a slow one are
-slow, too. `stats reset` clears both groups.
+slow, too. `left_out` counts the others. `stats reset` clears both groups.
 
 The memory of the process is the sum of `slab_bytes`, `hash_bytes`, `ghost_bytes`, `ring_bytes`, `page_table_bytes`,
 `read_buf_bytes`, `write_buf_bytes`, `connection_bytes` and `statistics_bytes`. It matches RssAnon and RssShmem in
@@ -91,6 +91,7 @@ pub fn markdown() -> String {
     section("`stats latency`", &meanings(LATENCY_RATE_ROWS));
     section("`stats latency`, each row behind `<kind>:`", &meanings(LATENCY_ROWS));
     let slow = [SLOW_TEXT_ROWS.to_vec(), meanings(SLOW_ROWS)].concat();
+    section("`stats slowlog`", &meanings(SLOW_LOG_ROWS));
     section("`stats slowlog`, each row behind `<rank>:`", &slow);
     section("`stats` with -x", &meanings(REPCACHED_ROWS));
     let node = [

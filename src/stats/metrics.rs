@@ -12,7 +12,8 @@ use crate::store::{StoreReport, report_rows};
 
 use super::exposition::{Exposition, metric_of, quoted};
 use super::general::ProcessView;
-use super::latency_metrics::latency_docs;
+use super::latency::SLOW_LOG_ROWS;
+use super::latency_metrics::{OWN_SLOW_LOG, latency_docs};
 use super::manual::general;
 use super::replication::{NODE_ROWS, PEER_ROWS, PeerFigures, ReplicationFigures};
 
@@ -355,6 +356,7 @@ pub fn metrics_markdown() -> String {
     section("The process", process.collect());
     section("`stats`", [of_rows(general(), OWN, ""), sets(COMMANDS, "")].concat());
     section("`stats latency`", latency_docs());
+    section("`stats slowlog`", of_rows(documented(SLOW_LOG_ROWS), OWN_SLOW_LOG, ""));
     let settings = SETTINGS.iter().map(|(row, name, help)| {
         ((*name).to_owned(), MetricKind::Gauge.word(), format!("`{row}`"), (*help).to_owned())
     });

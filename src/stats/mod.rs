@@ -36,8 +36,8 @@ pub use history::{StatHistory, Steps};
 pub use hotkeys::{HotKeys, HotSampler};
 pub use key_rows::{HOTKEY_NAME, HOTKEY_ROWS, PREFIX_ROWS, PREFIX_TOTAL_ROWS, PrefixTotals, SAMPLING_ROWS, SCAN_ROWS};
 pub use latency::{
-    COMMAND_KINDS, COMMANDS, LATENCY_RATE_ROWS, LATENCY_ROWS, LATENCY_SAMPLE_RATE, Latency, Measured, SLOW_ROWS,
-    SLOW_TEXT_ROWS, SlowDrive, WorkerLatency, commands_of,
+    COMMAND_KINDS, COMMANDS, LATENCY_RATE_ROWS, LATENCY_ROWS, LATENCY_SAMPLE_RATE, Latency, Measured, SLOW_LOG_ROWS,
+    SLOW_ROWS, SLOW_TEXT_ROWS, SlowDrive, WorkerLatency, commands_of,
 };
 pub use latency_metrics::add_latency;
 pub use manual::{counter_names, markdown};

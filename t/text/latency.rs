@@ -131,7 +131,7 @@ fn the_slow_log_can_be_switched_off_and_kept_secret() {
     let off = Server::start(&["-o", "slowlog_us=0"]);
     let mut client = off.client();
     (0..500).for_each(|_| client.ask("get a\r\n", "END\r\n"));
-    client.ask("stats slowlog\r\n", "END\r\n");
+    client.ask("stats slowlog\r\n", "STAT left_out 0\r\nEND\r\n");
     let secret = Server::start(&["-X", "-o", "slowlog_us=1"]);
     let mut client = secret.client();
     client.ask("get a\r\nstats slowlog\r\n", "END\r\nCLIENT_ERROR stats slowlog not allowed\r\n");

@@ -35,6 +35,7 @@ impl EventLoop {
             return;
         }
         if !self.meter.is_logged() {
+            self.shared.latency.leave_out_slow();
             return;
         }
         // The text that a drive sends last stays in the output buffer. A broken connection may not have sent it.
