@@ -6,7 +6,8 @@
 //! ```
 //!
 //! A handshake takes as long as a hundred requests. On a worker, it would delay that worker's clients. One thread is
-//! enough for thousands of handshakes a second, and takes at most one core if more clients connect.
+//! enough for thousands of handshakes a second, and takes at most one core if more clients connect. Workers that want
+//! the same core go first, and leave the thread a quarter of it.
 //!
 //! Once a second, the thread looks whether the files of the certificates have changed.
 
@@ -27,6 +28,7 @@ use crate::protocol::{Grammar, HttpEcho, HttpReply};
 use crate::settings::{ListenerTls, Tunables};
 use crate::sync::{Mailbox, Sender, mailbox};
 use crate::sys::log::{Level, log_line};
+use crate::sys::process::be_nice;
 use crate::sys::socket::{peer_ip, receive, send};
 use crate::tls::{Certificates, TlsBuffers, TlsSession};
 use crate::watch::{Event, Hub};
@@ -48,6 +50,8 @@ const RETRY: Duration = Duration::from_millis(10);
 const TLS_HANDSHAKE: u8 = 0x16;
 /// The alert for a client that begins with something else.
 const UNEXPECTED_MESSAGE: &[u8] = &[21, 3, 3, 0, 2, 2, 10];
+/// A thread with this nice value gets a quarter of a core beside one that is always busy, and the whole of an idle one.
+const NICE: i32 = 5;
 /// rustls and ring need about 50 KiB; a build without optimisation needs more.
 const STACK_BYTES: usize = 1 << 20;
 
@@ -116,6 +120,8 @@ struct Handshake {
     has_begun: bool,
     /// Sealed bytes that the kernel has not taken.
     unsent: Vec<u8>,
+    /// Whether the kernel reports that it takes more.
+    awaits_room: bool,
     worker: usize,
     /// When it began, in microseconds.
     since_us: u64,
@@ -128,6 +134,11 @@ enum HandshakeProgress {
     Waits,
     /// It is over, and the client has everything.
     Over,
+}
+
+/// The token of a client.
+fn token_of(fd: RawFd) -> Token {
+    Token(usize::try_from(fd).unwrap_or(usize::MAX - 1))
 }
 
 struct HandshakeThread {
@@ -144,6 +155,8 @@ struct HandshakeThread {
 
 impl HandshakeThread {
     fn run(mut self, mailbox: &Mailbox<NewTlsClient>) {
+        // Ignored: a thread with the priority of the others does the same.
+        let _ = be_nice(NICE);
         let mut events = Events::with_capacity(EVENTS_MAX);
         loop {
             let pause = if self.ready.is_empty() { Duration::from_micros(LOOK_US) } else { RETRY };
@@ -173,13 +186,13 @@ impl HandshakeThread {
         let fd = socket.as_raw_fd();
         let config = self.config.certificates.config(listener);
         let Some(Ok(session)) = config.map(TlsSession::new) else { return self.fail(&socket, "no certificate") };
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        let token = Token(usize::try_from(fd).unwrap_or(usize::MAX - 1));
-        if self.poll.registry().register(&mut SourceFd(&fd), token, interest).is_err() {
+        // Not WRITABLE: a new socket is, and would be reported at once.
+        if self.poll.registry().register(&mut SourceFd(&fd), token_of(fd), Interest::READABLE).is_err() {
             return self.fail(&socket, "the kernel has no memory");
         }
         let (session, since_us) = (Box::new(session), self.config.clock.real_us());
-        let client = Handshake { socket, grammar, session, has_begun: false, unsent: Vec::new(), worker, since_us };
+        let (unsent, has_begun, awaits_room) = (Vec::new(), false, false);
+        let client = Handshake { socket, grammar, session, has_begun, unsent, awaits_room, worker, since_us };
         self.clients.insert(fd, client);
     }
 
@@ -187,7 +200,13 @@ impl HandshakeThread {
     fn advance(&mut self, fd: RawFd) {
         let Some(client) = self.clients.get_mut(&fd) else { return };
         match client.advance(&mut self.buffers) {
-            Ok(HandshakeProgress::Waits) => {}
+            Ok(HandshakeProgress::Waits) => {
+                if !client.unsent.is_empty() && !std::mem::replace(&mut client.awaits_room, true) {
+                    let interest = Interest::READABLE | Interest::WRITABLE;
+                    // Ignored: a client that is not reported is closed when it takes too long.
+                    let _ = self.poll.registry().reregister(&mut SourceFd(&fd), token_of(fd), interest);
+                }
+            }
             Ok(HandshakeProgress::Over) => {
                 // Ignored: a descriptor that the poll does not know is not reported either.
                 let _ = self.poll.registry().deregister(&mut SourceFd(&fd));
@@ -208,7 +227,7 @@ impl HandshakeThread {
 
     /// Gives a client to its worker, or to another one if that has too many new clients.
     fn hand_over(&mut self, client: Handshake) {
-        let Handshake { socket, grammar, session, has_begun, unsent, worker, since_us } = client;
+        let Handshake { socket, grammar, session, has_begun, unsent, awaits_room, worker, since_us } = client;
         let count = self.config.workers.len();
         let mut mail = Mail::AdoptTls(socket, session, grammar);
         for turn in 0..count {
@@ -218,7 +237,7 @@ impl HandshakeThread {
             }
         }
         if let Mail::AdoptTls(socket, session, grammar) = mail {
-            self.ready.push(Handshake { socket, grammar, session, has_begun, unsent, worker, since_us });
+            self.ready.push(Handshake { socket, grammar, session, has_begun, unsent, awaits_room, worker, since_us });
         }
     }
 

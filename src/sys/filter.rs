@@ -107,7 +107,7 @@ const ACCEPTING: &[c_long] = &[
     libc::SYS_unlinkat,
 ];
 
-/// Starting a thread with a poll. A worker does so when a client wants a thread that is not there yet.
+/// Starting a thread with a poll and a priority. A worker does so when a client wants a thread that is not there yet.
 const THREADS: &[c_long] = &[
     libc::SYS_clone,
     libc::SYS_clone3,
@@ -115,6 +115,8 @@ const THREADS: &[c_long] = &[
     libc::SYS_rseq,
     libc::SYS_epoll_create1,
     libc::SYS_eventfd2,
+    libc::SYS_getpriority,
+    libc::SYS_setpriority,
 ];
 
 /// Locking memory, filters, the parameters of polls, and leaving the terminal.

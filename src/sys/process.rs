@@ -116,6 +116,17 @@ pub fn process_limits() -> [Option<u64>; 2] {
         .map(|of| limit(of).ok().map(|limit| limit.rlim_cur).filter(|limit| *limit != libc::RLIM_INFINITY))
 }
 
+/// Lets the calling thread run after others that want the same core: adds `more` to its nice value.
+///
+/// # Errors
+/// That of the kernel.
+pub fn be_nice(more: i32) -> io::Result<()> {
+    // SAFETY: numbers only. On Linux, 0 is the calling thread.
+    let now = unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
+    // SAFETY: as above.
+    unsafe { syscall!(setpriority(libc::PRIO_PROCESS, 0, now + more)) }.map(drop)
+}
+
 /// Allows core files of any size, or up to the hard limit.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! Sessions: requests and replies of all sizes, however records are cut, and their end.
 
+use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
 use std::sync::Arc;
@@ -187,4 +188,20 @@ fn a_client_that_is_cut_off_is_forgotten() {
     // Ignored: a reset is an end, too.
     let _ = half.socket.read_to_end(&mut rest);
     wait_until("the client is gone", || server.stat("curr_connections") == 1);
+}
+
+#[test]
+fn workers_go_before_handshakes_on_a_busy_core() {
+    let server = TlsServer::start(&["-t", "1"], "");
+    let nice_of = |thread: &str| {
+        let tasks = fs::read_dir(format!("/proc/{}/task", server.server.process_id())).expect("the server runs");
+        tasks.filter_map(Result::ok).map(|task| task.path()).find_map(|task| {
+            let name = fs::read_to_string(task.join("comm")).ok()?;
+            let stat = fs::read_to_string(task.join("stat")).ok().filter(|_| name.trim_end() == thread)?;
+            stat.rsplit(')').next()?.split_whitespace().nth(16)?.parse::<i32>().ok()
+        })
+    };
+    wait_until("the thread of handshakes has its priority", || {
+        nice_of("worker-0").is_some_and(|worker| nice_of("handshakes") == Some((worker + 5).min(19)))
+    });
 }
