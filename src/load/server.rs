@@ -77,6 +77,12 @@ impl ServerCommand {
         Self::new(self.program.clone(), self.own_arguments.iter().cloned().chain(more).collect())
     }
 
+    /// The same program under the same name, with more arguments.
+    #[must_use]
+    pub fn with_flags(&self, flags: &[String]) -> Self {
+        Self { own_arguments: [self.own_arguments.as_slice(), flags].concat(), ..self.clone() }
+    }
+
     /// Whether its arguments turn TLS on.
     pub fn uses_tls(&self) -> bool {
         self.own_arguments.iter().any(|word| word == "-Z" || word == "--enable-ssl")

@@ -26,6 +26,7 @@ mod storm;
 mod table;
 mod tails;
 mod threads;
+mod tls;
 
 pub use modes::run_mode;
 pub use rows::{Measure, ROWS, Row, Stage, Unit, named};

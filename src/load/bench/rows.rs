@@ -12,6 +12,7 @@
 use super::super::op::Op;
 use super::super::plan::{KeyPlan, Mix, Pacing, Plan, SizePlan, Waiting, Wire};
 use super::storm::Limit;
+use super::tls::over_tls;
 
 /// One line of the table.
 pub struct Row {
@@ -46,6 +47,8 @@ pub enum Measure {
     Fair(fn() -> Plan),
     /// The rise of the 99th percentile of small gets in a burst of this many connects, relative to the yardstick's.
     Storm(usize, Limit),
+    /// CPU time of the server per new connection with TLS, at this number of them per second.
+    Connects(f64),
 }
 
 /// The memory and the items of the servers of a row.
@@ -57,13 +60,15 @@ pub enum Stage {
     Large,
     /// Full: every new item evicts another.
     Full,
+    /// As [`Stage::Roomy`], with TLS.
+    Tls,
 }
 
 impl Stage {
     /// Flags of the servers, beside `-t 1`.
     pub const fn arguments(self) -> &'static [&'static str] {
         match self {
-            Self::Roomy => &["-m", "1024", "-c", "4096"],
+            Self::Roomy | Self::Tls => &["-m", "1024", "-c", "4096"],
             Self::Large => &["-m", "4096", "-c", "4096"],
             Self::Full => &["-m", "256", "-c", "4096"],
         }
@@ -93,6 +98,7 @@ impl Measure {
             Self::Idle(_) => "bytes",
             Self::Fair(_) => "× own p99.9 alone",
             Self::Storm(..) => "× own p99 before",
+            Self::Connects(_) => "CPU µs a connection",
         }
     }
 
@@ -108,6 +114,7 @@ impl Measure {
             Self::TwoThreads(_) | Self::HotKeys(_) => Unit::TimesOwn,
             Self::Instructions(_) | Self::Evicting(_) => Unit::Absolute("instructions"),
             Self::Idle(_) => Unit::Absolute("B"),
+            Self::Connects(_) => Unit::Absolute("µs"),
         }
     }
 }
@@ -128,8 +135,8 @@ const fn storm(name: &'static str, limit: Limit) -> Row {
     Row { name, measure: Measure::Storm(20_000, limit), bar: 2.0, aim: None }
 }
 
-use Measure::{Cpu, Evicting, Idle, Instructions, Tail, TwoThreads};
-use Stage::{Full, Large, Roomy};
+use Measure::{Connects, Cpu, Evicting, Idle, Instructions, Tail, TwoThreads};
+use Stage::{Full, Large, Roomy, Tls};
 
 /// All rows. Keys have 32 bytes and values 100. There are a million keys and 50 connections, unless the name says
 /// otherwise.
@@ -172,6 +179,9 @@ pub const ROWS: &[Row] = &[
     fair("p99.9 of small gets beside appends to 900 KiB", beside_appends),
     fair("p99.9 of small gets beside 100-key gets", beside_many_keys),
     fair("p99.9 of small gets beside 1,000 in flight", beside_deep_pipelines),
+    row("TLS: get, 1 in flight", Cpu(Tls, || over_tls(get())), 0.95, 0.80),
+    row("TLS: get pipelined 50", Cpu(Tls, || over_tls(pipelined(get(), 50))), 0.60, 0.30),
+    row("TLS: a new connection, 160 a second", Connects(160.0), 375.0, 300.0),
     storm("p99 of small gets in a storm of 20,000 connects", Limit::High),
     storm("p99 of small gets in a storm of 20,000 connects, -c 1024", Limit::Low),
 ];
@@ -322,7 +332,7 @@ mod tests {
             let plan = match row.measure {
                 Measure::Cpu(_, plan) | Measure::TwoThreads(plan) | Measure::Instructions(plan) => plan(),
                 Measure::Tail(plan) | Measure::Fair(plan) | Measure::HotKeys(plan) | Measure::Evicting(plan) => plan(),
-                Measure::Idle(_) | Measure::Storm(..) => continue,
+                Measure::Idle(_) | Measure::Storm(..) | Measure::Connects(_) => continue,
             };
             assert_eq!(plan.values, super::SizePlan::Fixed(100), "{}", row.name);
             assert_eq!(plan.keys.length, super::SizePlan::Fixed(32), "{}", row.name);

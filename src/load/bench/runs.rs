@@ -14,7 +14,8 @@ use super::candidate::{Candidate, LoadWindow};
 use super::rounds::{Ready, Series, in_turns, ratio};
 use super::rows::{Measure, Row, Stage};
 use super::table::{self, Detail, Verdict};
-use super::{instructions, memory, storm, tails, threads};
+use super::tls::Certificate;
+use super::{instructions, memory, storm, tails, threads, tls};
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +127,7 @@ impl Runs {
     /// A row could not be measured, or `show` failed.
     pub fn measure(&self, rows: &[&'static Row], show: &mut dyn FnMut(&str) -> io::Result<()>) -> io::Result<()> {
         let mut results = Results::default();
-        for stage in [Stage::Roomy, Stage::Large, Stage::Full] {
+        for stage in [Stage::Roomy, Stage::Large, Stage::Full, Stage::Tls] {
             let of_stage: Vec<&'static Row> = rows.iter().filter(|row| needs(row, stage)).copied().collect();
             if of_stage.is_empty() {
                 continue;
@@ -147,6 +148,7 @@ impl Runs {
                 Measure::Idle(connections) => memory::idle_connections(self, row, connections),
                 Measure::Fair(others) => tails::fairness(self, row, &others()),
                 Measure::Storm(connects, limit) => storm::measure(self, row, connects, limit),
+                Measure::Connects(per_second) => tls::new_connections(self, row, per_second),
             };
             results.note(row, measured.map(|verdict| (verdict, Vec::new())));
         }
@@ -174,7 +176,12 @@ impl Runs {
     }
 
     fn measure_stage(&self, stage: Stage, rows: &[&'static Row], results: &mut Results) -> io::Result<()> {
-        let mut candidates = self.start(stage)?;
+        // Servers may read the files as long as they run.
+        let certificate = (stage == Stage::Tls).then(Certificate::new).transpose()?;
+        let mut candidates = match &certificate {
+            None => self.start(stage)?,
+            Some(certificate) => self.start_tls(certificate, stage)?,
+        };
         results.versions = versions(&candidates);
         for &row in rows {
             log_line(Level::Info, format!("== {}", row.name).as_bytes());
@@ -201,7 +208,7 @@ impl Runs {
         let series = in_turns(&mut candidates[..asked], &self.pinned(plan), ready, self.rounds, self.window)?;
         let mut rounds: Vec<Option<Vec<f64>>> =
             series.iter().map(|series| Some(series.figures(LoadWindow::cpu_us))).collect();
-        rounds.resize(candidates.len(), None);
+        rounds.resize(self.servers.len(), None);
         Ok((Verdict::by_ratio(row, &rounds), series))
     }
 
@@ -217,6 +224,15 @@ impl Runs {
     fn start_with(&self, stage: Stage, more: &[&str]) -> io::Result<Vec<Candidate>> {
         let arguments = [&["-t", "1"], stage.arguments(), more].concat();
         self.servers.iter().map(|server| Candidate::start(&self.place, server, &arguments)).collect()
+    }
+
+    /// The servers with TLS. The floor does not have it.
+    pub(super) fn start_tls(&self, certificate: &Certificate, stage: Stage) -> io::Result<Vec<Candidate>> {
+        let arguments = [&["-t", "1"], stage.arguments()].concat();
+        let with_tls = self.servers.iter().filter(|server| !server.is_floor());
+        with_tls
+            .map(|server| Candidate::start(&self.place, &server.with_flags(&certificate.flags()), &arguments))
+            .collect()
     }
 
     /// Date, host and versions, without which figures of two days cannot be compared.
@@ -243,7 +259,8 @@ fn needs(row: &Row, stage: Stage) -> bool {
         | Measure::Evicting(_)
         | Measure::Idle(_)
         | Measure::Fair(_)
-        | Measure::Storm(..) => false,
+        | Measure::Storm(..)
+        | Measure::Connects(_) => false,
     }
 }
 
