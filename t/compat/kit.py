@@ -159,6 +159,15 @@ def wait_until(fact, limit_s=20):
         time.sleep(0.02)
 
 
+def certificate(folder, name):
+    """A certificate for 127.0.0.1, signed by itself, and its key: two files in `folder`."""
+    chain, key = pathlib.Path(folder) / f"{name}.pem", pathlib.Path(folder) / f"{name}.key"
+    subject = ["-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"]
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    must(["openssl", "req", "-x509", *curve, *subject, "-keyout", key, "-out", chain])
+    return chain, key
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -5,7 +5,7 @@ import pathlib
 import tempfile
 
 import install
-from kit import CLIENTS, run, servers
+from kit import CLIENTS, certificate, run, servers
 
 
 def pymemcache(report, servers):
@@ -78,11 +78,7 @@ def pymemcache_meta(report, servers):
 def pymemcache_tls(report, _servers):
     """The same checks over TLS, with a certificate of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        chain, key = pathlib.Path(folder) / "chain.pem", pathlib.Path(folder) / "key.pem"
-        subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
-        curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        code, printed = run(["openssl", "req", "-x509", *curve, *subject, "-keyout", key, "-out", chain])
-        assert code == 0, printed
+        chain, key = certificate(folder, "server")
         with servers(report, 3, ["-Z", "-o", f"ssl_chain_cert={chain},ssl_key={key}"]) as running:
             client_script(report, [install.PYTHON, CLIENTS / "pymemcache_client.py"], running, TLS_CA=str(chain))
 

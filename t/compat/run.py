@@ -56,6 +56,7 @@ GROUPS = [
     ("dump readers", 1, [], [install.memcached_scripts], tools.dump_readers),
     ("scraping", 1, [], [], tools.scraping),
     ("curl", 0, ["curl"], [], web.curl),
+    ("curl, TLS", 0, ["curl", "openssl"], [], web.curl_tls),
     ("Prometheus", 0, ["prometheus"], [], web.prometheus),
     ("check_tcp", 1, ["monitoring-plugins-basic"], [], tools.nagios_check_tcp),
     ("mesh, haproxy", 0, ["haproxy"], [], mesh.haproxy_failover),

@@ -1,4 +1,5 @@
-"""Clients of HTTP (--http): curl with the examples of doc/http.md, and Prometheus with the dashboard of memcached."""
+"""Clients of HTTP (--http): curl with the examples of doc/http.md and over TLS, and Prometheus with the dashboard of
+memcached."""
 
 import contextlib
 import json
@@ -10,7 +11,7 @@ import urllib.parse
 import urllib.request
 
 import kit
-from kit import REPOSITORY, equal, free_port, must, wait_until
+from kit import REPOSITORY, equal, free_port, must, run, wait_until
 
 # The port of the examples.
 DOCUMENTED_PORT = "8080"
@@ -56,6 +57,58 @@ def curl(report, _):
                 pattern = ".*".join(re.escape(part) for part in wanted.strip().split(ANYTHING))
                 printed = printed.replace("\r", "").strip()
                 equal(re.fullmatch(pattern, printed, re.S) is not None or printed, True)
+
+
+def curl_tls(report, _):
+    """Items and pages over https, with a token."""
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        chain, key = kit.certificate(folder, "server")
+        foreign, _ = kit.certificate(folder, "foreign")
+        token = pathlib.Path(folder) / "token"
+        token.write_text("0123456789abcdef0123456789abcdef\n")
+        token.chmod(0o600)
+        options = f"ssl_chain_cert={chain},ssl_key={key},http_cache,http_token_file={token}"
+        bearer = ["-H", f"Authorization: Bearer {token.read_text().strip()}"]
+        site = f"https://127.0.0.1:{port}"
+        # What curl prints after the reply.
+        status = ["-w", "%{http_code}"]
+
+        def ask(*words, ca=chain):
+            return must(["curl", "-s", "--cacert", ca, *status, *words])
+
+        with kit.servers(report, 1, ["-Z", "-o", options, f"--http={port}"]):
+            with report.check("/live needs no token"):
+                equal(ask(f"{site}/live"), "ok\n200")
+            with report.check("PUT and GET, with a token"):
+                equal(ask(*bearer, "-X", "PUT", "--data-binary", "green", f"{site}/cache/colour"), "204")
+                equal(ask(*bearer, f"{site}/cache/colour"), "green200")
+            with report.check("a value of 900 kB arrives whole"):
+                body = pathlib.Path(folder) / "body"
+                body.write_bytes(bytes(range(256)) * 3500)
+                copy = pathlib.Path(folder) / "copy"
+                equal(ask(*bearer, "-T", body, f"{site}/cache/large"), "204")
+                equal(ask(*bearer, "-o", copy, f"{site}/cache/large"), "200")
+                equal(copy.read_bytes() == body.read_bytes(), True)
+            with report.check("PUT with If-Match stores for the ETag of the item, and for no other"):
+                head = ask(*bearer, "-I", f"{site}/cache/colour")
+                etag = re.search(r'^ETag: ("\d+")$', head, re.M)
+                assert etag, head
+                put = [*bearer, "-X", "PUT", "--data-binary", "blue", f"{site}/cache/colour"]
+                equal(ask("-H", f"If-Match: {etag[1]}", *put), "204")
+                equal(ask("-H", f"If-Match: {etag[1]}", *put)[-3:], "412")
+                equal(ask(*bearer, f"{site}/cache/colour"), "blue200")
+            with report.check("without the token, and with another one, 401"):
+                for words in ([], ["-H", "Authorization: Bearer 0123456789abcdef0123456789abcdee"]):
+                    for path in ("/cache/colour", "/metrics"):
+                        equal(ask(*words, f"{site}{path}")[-3:], "401")
+            with report.check("curl refuses a certificate of another authority, and a name that it does not have"):
+                # 60: the certificate cannot be verified.
+                for words in (["--cacert", foreign, site], ["--cacert", chain, f"https://localhost:{port}"]):
+                    equal(run(["curl", "-s", "--ipv4", *words])[0], 60)
+            with report.check("http:// to this port gets 400 and the reason"):
+                code, printed = run(["curl", "-s", *status, f"http://127.0.0.1:{port}/live"])
+                equal((code, printed), (0, "this port uses TLS: https://\n400"))
 
 
 def examples():
