@@ -201,8 +201,16 @@ deb: $(BINARIES) ## build target/debian/larder_*.deb with cargo-deb; run make bu
 	install -d $(TARGET)/deb
 	sed 's|/usr/local/|/usr/|' scripts/larder.service >$(TARGET)/deb/larder.service
 	$(CARGO) deb --no-build --strip --deb-revision $(REVISION)
-test-deb: ## in a fresh Debian root: install the package, serve, upgrade, purge; and lintian (root; fetches Debian packages)
+test-deb: ## in a fresh Debian root: install the package, serve, upgrade, remove, purge; and lintian (root; 2 minutes without the builds; fetches Debian packages)
 	scripts/test-deb $(TARGET)
+
+.PHONY: image test-image
+CONTAINER ?= $(if $(shell command -v podman),podman,docker)
+# Podman makes OCI images by default, and they have no health check.
+image: ## build the container image larder with podman or docker (pulls the Rust image; CONTAINER=docker)
+	BUILDAH_FORMAT=docker $(CONTAINER) build -f scripts/Containerfile -t larder .
+test-image: ## run the image with podman: process 1, user, health check, SIGTERM, size (root; needs no registry; 15 seconds and a build)
+	scripts/test-image $(TARGET)
 
 .PHONY: clean
 clean: ## remove everything that was built or installed under target/
