@@ -1,6 +1,7 @@
-"""larder under daemontools and under systemd."""
+"""larder under daemontools, systemd and Kubernetes."""
 
 import configparser
+import json
 import os
 import pathlib
 import pwd
@@ -9,6 +10,7 @@ import shutil
 import subprocess
 import tempfile
 
+import install
 from kit import REPOSITORY, SERVER, answers, connects, equal, free_port, must, on_path, run, wait_until
 
 
@@ -86,3 +88,27 @@ def systemd(report, _servers):
             rating = must(["systemd-analyze", "security", "--offline=true", unit])
             found = re.search(r"exposure level for larder.service: ([\d.]+)", rating)
             equal(found is not None and float(found[1]) <= 2.0, True)
+
+
+def kubernetes(report, _servers):
+    manifest = REPOSITORY / "scripts" / "kubernetes" / "larder.yaml"
+    # The oldest version that knows all its fields.
+    for version in ("1.30", "1.37"):
+        with report.check(f"the manifest has the fields of Kubernetes {version}, and no others"):
+            validate = install.PYTHON.parent / "kubernetes-validate"
+            printed = must([validate, "--strict", "--kubernetes-version", version, manifest])
+            equal(printed.count(" passed for resource "), 3)
+    with report.check("its command line starts a server whose probes answer"), tempfile.TemporaryDirectory() as folder:
+        words = json.loads(re.search(r"^ +args: (\[.*\])$", manifest.read_text(), re.M)[1])
+        port, http = free_port(), free_port()
+        moved = {"/memory/items": f"{folder}/items", "--http=*:8080": f"--http={http}"}
+        user = ["-u", "root"] if os.geteuid() == 0 else []
+        server = subprocess.Popen([SERVER, "-l", "127.0.0.1", "-p", str(port), *user, *(moved.get(w, w) for w in words)],
+                                  stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            wait_until(lambda: server.poll() is not None or answers(port))
+            for path in re.findall(r"path: (/\w+), port: http", manifest.read_text()):
+                equal(must(["curl", "-s", f"http://127.0.0.1:{http}{path}"]), "ok\n")
+        finally:
+            server.terminate()
+            equal(server.wait(30), 0)

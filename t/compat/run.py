@@ -67,6 +67,7 @@ GROUPS = [
     ("memcached's router", 3, [], [install.newest_memcached], proxies.router),
     ("daemontools", 0, ["daemontools"], [], daemons.daemontools),
     ("systemd", 0, [], [], daemons.systemd),
+    ("Kubernetes", 0, ["curl"], [install.python_packages], daemons.kubernetes),
 ]
 
 
