@@ -145,6 +145,27 @@ def prometheus(report, _):
                     # A rate needs two scrapes, and a hit ratio a get in between.
                     wait_until(lambda: [text.get(["a", "b"]), ask(query)][1], 30)
         text.close()
+    with report.check("a server with a memory file and a peer that is down has every metric of doc/alerts.yaml"):
+        alerts_have_data(report)
+
+
+def alerts_have_data(report):
+    alerts = (REPOSITORY / "doc" / "alerts.yaml").read_text()
+    http, peer, links = free_port(), free_port(), free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        flags = [f"--http={http}", "-e", f"{folder}/items", "-x", f"127.0.0.1:{peer}", "-X", str(links),
+                 "-o", "repl_serve=immediately"]
+        with kit.servers(report, 1, flags) as (server,), scraping(http) as ask:
+            text = kit.Text(server.port)
+            # Metrics of size classes need an item.
+            text.send(b"set a 0 0 1\r\nx\r\n")
+            equal(text.line(), b"STORED")
+            text.close()
+            wait_until(lambda: ask('larder_replication_peer_info{state="disconnected"} == 1'), 30)
+            metrics = sorted(set(re.findall(r"\b(?:memcached|larder)_[a-z_]+", alerts)))
+            equal(len(metrics) >= 10, True)
+            for metric in metrics:
+                wait_until(lambda: ask(metric), 30)
 
 
 @contextlib.contextmanager
