@@ -32,4 +32,4 @@ pub use stat_row::{
     EmitRow, MetricKind, StatDoc, StatKind, StatMetric, StatRow, StatValue, absent, counter, documented, gauge, hidden,
     shown_as_counter, shown_as_gauge,
 };
-pub use version::{NODE_NUMBERS, NodeNumber, Version, VersionedValue, ticks_at};
+pub use version::{NODE_NUMBERS, NodeNumber, TICKS_A_MS, Version, VersionedValue, ticks_at};

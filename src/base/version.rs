@@ -18,6 +18,9 @@ const _: () = assert!(NODE_BITS + COUNTER_BITS + MS_BITS == 64);
 /// 1 January 2020, in Unix milliseconds.
 const EPOCH_MS: u64 = 1_577_836_800_000;
 
+/// Ticks of a clock in a millisecond, each for one version.
+pub const TICKS_A_MS: u64 = 1 << COUNTER_BITS;
+
 /// Number of different node numbers.
 pub const NODE_NUMBERS: u16 = 1 << NODE_BITS;
 

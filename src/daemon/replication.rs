@@ -12,9 +12,10 @@ use std::time::Duration;
 use crate::base::{Clock, NodeNumber, Version};
 use crate::protocol::{PeerChange, ReplyLine, Streams};
 use crate::replication::{
-    ChangeRings, Counts, DriverConfig, LinkEnd, NodeId, NodeReport, Now, OverflowPolicy, OwnedKeys, OwnerCounts,
-    OwnerReport, PeerEvent, PeerNotice, PeerObserver, PeerOrder, PeerReport, PeerState, RecordCounts, Replica,
-    ReplicaConfig, RingJournal, RingReader, Running, Saved, StoreCache, hash_seed, start,
+    ChangeRings, Counts, DriverConfig, KeptDeletes, KeptItems, LeftDeletes, LinkEnd, NodeId, NodeReport, Now,
+    OTHER_OWNERS, OverflowPolicy, OwnedKeys, OwnerCounts, OwnerReport, PeerEvent, PeerNotice, PeerObserver, PeerOrder,
+    PeerReport, PeerState, RecordCounts, Replica, ReplicaConfig, RingJournal, RingReader, Running, Saved, StoreCache,
+    hash_seed, owner_digest, start,
 };
 use crate::settings::{Endpoint, ListenAddress, Settings};
 use crate::stats::{OwnedFigures, PeerFigures, RecordFigures, ReplicationFigures};
@@ -45,6 +46,8 @@ const FRAME_BYTES: usize = 1 << 20;
 const WATCH_RING: usize = 7;
 /// Random numbers that a node tries after a kill. There are 1,024. A mesh knows one for each kill and each new node.
 const NUMBERS_TRIED: usize = 10_000;
+/// Own items that a node sends again after a kill. A peer that lacks more compares all items.
+const RESENT_ITEMS_MAX: usize = 1 << 20;
 /// How often the start looks for signals while it waits for a peer's items.
 const SIGNALS_LOOK: Duration = Duration::from_millis(50);
 
@@ -88,13 +91,25 @@ impl MeshIdentity {
         let now = Now { unix_ms: u64::try_from(clock.unix_ms()).unwrap_or(0), steady_ms: clock.real_us() / 1000 };
         let accepts_only_peers = self.secret.is_none();
         let mut cache = StoreCache::new(store);
-        let saved = known(mesh_file::take(settings, store), &mut cache, store);
+        let left = mesh_file::take(settings, store);
+        let mut keeper = mesh_file::keeper(settings, store);
+        if let (Some(keeper), Some(left)) = (&mut keeper, &left) {
+            // A kill while the items are looked at loses nothing of it.
+            keeper.note(&left.as_note());
+        }
+        let kept = store.kept_words().and_then(KeptDeletes::new).map(Arc::new);
+        let config = self.config(settings);
+        let saved = known(left, kept.as_deref(), config.log_entries.min(RESENT_ITEMS_MAX), &mut cache, store);
         let unchanged = saved.clone();
-        let replica = Replica::new(self.config(settings), saved, now.unix_ms, now);
+        let replica = Replica::new(config, saved, now.unix_ms, now);
+        if let Some(kept) = &kept {
+            kept.claim(unchanged.node, unchanged.number);
+            replica.clock().keep_in(Arc::clone(kept));
+        }
         let threads = settings.threads as usize + JOB_THREADS + 1;
         let rings = ChangeRings::new(threads, RING_ENTRIES, Arc::clone(replica.clock()));
         let rings = Arc::new(rings.with_throttle(overflow(settings) == OverflowPolicy::Throttle));
-        store.set_journal(Box::new(RingJournal::new(Arc::clone(&rings), Arc::clone(clock))));
+        store.set_journal(Box::new(RingJournal::new(Arc::clone(&rings), Arc::clone(clock), kept)));
         let (serve, served) = sync_channel(1);
         let watch_hub = Arc::new(OnceLock::new());
         let wake: Arc<OnceLock<WakeWorkers>> = Arc::default();
@@ -105,7 +120,7 @@ impl MeshIdentity {
             frame_bytes_max: FRAME_BYTES + usize::try_from(settings.item_size_max).unwrap_or(usize::MAX / 2),
             accepts_only_peers,
             tls,
-            keep: mesh_file::keeper(settings, store),
+            keep: keeper,
             observer: Box::new(PeerWatch(Arc::clone(&watch_hub))),
             has_owned_keys: !settings.replication_owner_prefixes.is_empty(),
             on_answers: Box::new(move || on_answers.get().into_iter().for_each(|wake| wake())),
@@ -141,6 +156,7 @@ impl MeshIdentity {
             serve_after_ms: u64::from(settings.replication_serve_s) * 1000,
             overflow: overflow(settings),
             has_owned_keys: !settings.replication_owner_prefixes.is_empty(),
+            owner_digest: owner_digest(&settings.replication_owner_prefixes),
         }
     }
 }
@@ -172,6 +188,7 @@ impl PeerObserver for PeerWatch {
         let Some(hub) = self.0.get() else { return };
         let event = match notice.what {
             PeerEvent::Linked => Event::Linked { state: "up", reason: "" },
+            PeerEvent::OtherOwners => Event::Linked { state: "up", reason: OTHER_OWNERS },
             PeerEvent::Ended(end) => {
                 let state = if end.is_refusal() { "refused" } else { "down" };
                 Event::Linked { state, reason: end.reason() }
@@ -340,6 +357,7 @@ fn peer_figures(endpoint: Option<&Endpoint>, peer: &PeerReport) -> PeerFigures {
         resyncs_incremental: peer.counts.incremental,
         resyncs_snapshot: peer.counts.snapshots,
         resyncs_digest: peer.counts.digests,
+        has_other_owners: peer.has_other_owners,
         skew_ms: peer.skew_ms,
         compared_percent: peer.compared_percent,
         last_error: peer.last_end.map_or("", LinkEnd::reason),
@@ -388,16 +406,33 @@ fn shown(endpoint: &Endpoint) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
-/// What the node knows at its start, of what the last process has `left`.
-fn known(left: Option<Saved>, cache: &mut StoreCache, store: &Store) -> Saved {
+/// What the node knows at its start, of what the last process has `left` and `kept`. A killed node sends at most
+/// `resent_max` items again.
+fn known(
+    left: Option<Saved>,
+    kept: Option<&KeptDeletes>,
+    resent_max: usize,
+    cache: &mut StoreCache,
+    store: &Store,
+) -> Saved {
     if let Some(saved) = left.as_ref().filter(|saved| saved.is_whole) {
         return saved.clone();
     }
-    let latest = adopt_kept(cache, store);
     let numbers = std::iter::repeat_with(random_number).take(NUMBERS_TRIED);
+    let after_kill = left.and_then(|note| {
+        let deletes = kept.map_or_else(LeftDeletes::default, |kept| kept.left(note.node));
+        note.after_kill(&deletes, numbers, cache, |cache, own, since| {
+            adopt_kept(cache, store, Some(own), since, resent_max)
+        })
+    });
     // Otherwise a node that has seen nothing, also if it has items: its id and its number are random.
-    let new = || Saved::new(NodeId(RandomState::new().build_hasher().finish()), random_number(), latest);
-    left.and_then(|note| note.after_kill(numbers, latest)).unwrap_or_else(new)
+    after_kill.unwrap_or_else(|| {
+        let node = NodeId(RandomState::new().build_hasher().finish());
+        let reserved_ticks = kept.map_or(0, |kept| kept.left(node).reserved_ticks);
+        let latest = adopt_kept(cache, store, None, Version::ZERO, 0).latest;
+        let number = random_number();
+        Saved::new(node, number, latest.max(Version::from_ticks(reserved_ticks, number)))
+    })
 }
 
 fn random_number() -> NodeNumber {
@@ -405,14 +440,23 @@ fn random_number() -> NodeNumber {
     NodeNumber::new(u16::from_le_bytes([low, high]))
 }
 
-/// The highest version of the items of a memory file. Those without a version are dropped.
-fn adopt_kept(cache: &mut StoreCache, store: &Store) -> Version {
-    let (latest, removed) = if store.is_in_file() { cache.adopt_kept() } else { (Version::ZERO, 0) };
+/// Looks at the items of a memory file. Those without a version are dropped.
+fn adopt_kept(
+    cache: &mut StoreCache,
+    store: &Store,
+    own: Option<NodeNumber>,
+    since: Version,
+    own_max: usize,
+) -> KeptItems {
+    if !store.is_in_file() {
+        return KeptItems::default();
+    }
+    let (kept, removed) = cache.adopt_kept(own, since, own_max);
     if removed > 0 {
         let line = format!("larder: -x, --replication-peer: {removed} items dropped that were stored without -x");
         log_line(Level::Info, line);
     }
-    latest
+    kept
 }
 
 /// The addresses to listen on.

@@ -32,7 +32,7 @@ use crate::sys::mapping::{Mapping, Space};
 
 use super::chunk_ref::ChunkRef;
 use super::size_class::PAGE_BYTES;
-use super::superblock::{SUPERBLOCK_PAGES, Superblock};
+use super::superblock::{NODE_WORDS, NODE_WORDS_AT, SUPERBLOCK_PAGES, Superblock};
 
 /// The first 16 bytes of every chunk. `item/header.rs` defines their meaning.
 #[repr(C)]
@@ -181,6 +181,16 @@ impl PageArena {
     /// The superblock, if the pages lie in a memory file.
     pub fn superblock(&self) -> Option<&Arc<Superblock>> {
         self.superblock.get()
+    }
+
+    /// Words of the superblock for what a node of a mesh keeps. `None` without a memory file.
+    pub fn node_words(&self) -> Option<&[AtomicU64]> {
+        self.superblock.get().filter(|_| self.mapping.bytes_in_file() >= PAGE_BYTES as usize)?;
+        // SAFETY: the words lie within the first page of the mapping.
+        let first = unsafe { self.base.add(NODE_WORDS_AT) };
+        // SAFETY: the memory is mapped for as long as the arena lives, and the file has blocks for its superblock. The
+        // words are aligned to 8 bytes. This process uses them through atomics only.
+        Some(unsafe { std::slice::from_raw_parts(first.as_ptr().cast(), NODE_WORDS) })
     }
 
     /// Moves the pages after those that are in a memory file to this file, up to page `end`. `None` means all other

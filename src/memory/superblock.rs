@@ -1,18 +1,19 @@
 //! The superblock: the first mebibytes of a memory file (-e), which no item uses. doc/restart.md draws the whole file.
 //!
 //! ```text
-//! 0          4096      8192      12288                            640 KiB  768 KiB
-//! ┌──────────┬─────────┬─────────┬──────────────────────────────┬─┬────────┬────────┬─┐
-//! │ header   │ state 1 │ state 2 │ page table: 4 bytes per page │ │ note 1 │ note 2 │ │   slab pages follow
-//! └──────────┴─────────┴─────────┴──────────────────────────────┴─┴────────┴────────┴─┘
+//! 0          4096      8192      12288                            640 KiB  768 KiB  896 KiB
+//! ┌──────────┬─────────┬─────────┬──────────────────────────────┬─┬────────┬────────┬─────────┐
+//! │ header   │ state 1 │ state 2 │ page table: 4 bytes per page │ │ note 1 │ note 2 │ deletes │   slab pages follow
+//! └──────────┴─────────┴─────────┴──────────────────────────────┴─┴────────┴────────┴─────────┘
 //! ```
 //!
 //! The header is written once. The state changes rarely, and both copies are written one after the other. A process
 //! that is killed in between leaves one complete copy. An entry of the page table is one page's format, see `arena.rs`.
 //!
-//! The notes are what a node of a mesh knows. It writes them in turns, and each one has its own checksum.
+//! The notes are what a node of a mesh knows. It writes them in turns, and each one has its own checksum. The deletes
+//! are its own latest ones: see src/replication/kept_deletes.rs.
 //!
-//! All of it is written with `pwrite`, not through the mapping: the kernel keeps both views the same.
+//! All but the deletes is written with `pwrite`, not through the mapping: the kernel keeps both views the same.
 
 use std::fs::File;
 use std::io;
@@ -44,9 +45,14 @@ const NOTES_AT: [u64; 2] = [640 << 10, 768 << 10];
 pub const NOTE_BYTES_MAX: usize = 128 << 10;
 const _: () = assert!(
     PAGE_TABLE_AT + (ENTRY_BYTES * ChunkRef::PAGES_MAX as usize) as u64 <= NOTES_AT[0]
-        && NOTES_AT[1] + NOTE_BYTES_MAX as u64 <= SUPERBLOCK_PAGES as u64 * PAGE_BYTES as u64,
-    "the notes lie behind the page table"
+        && NOTES_AT[1] + NOTE_BYTES_MAX as u64 <= NODE_WORDS_AT as u64
+        && NODE_WORDS_AT + 8 * NODE_WORDS <= (SUPERBLOCK_PAGES * PAGE_BYTES) as usize,
+    "the notes lie behind the page table, and the deletes behind the notes"
 );
+/// Where the deletes of a node are.
+pub(super) const NODE_WORDS_AT: usize = 896 << 10;
+/// How many words of 8 bytes they have.
+pub(super) const NODE_WORDS: usize = 16 << 10;
 
 /// The first bytes of every memory file.
 pub const MAGIC: [u8; 8] = *b"larder\x1a\n";

@@ -3,9 +3,16 @@
 //! Milliseconds and counter together are one number, the ticks of the clock. A draw takes the next number, or the
 //! present millisecond if that is higher. So a counter that overflows runs into the next millisecond, and a clock that
 //! is set back stands still instead. A node that learns of a higher version goes on from there.
+//!
+//! If items outlive the process, the clock reserves ticks in memory that outlives it, too. The next process goes on
+//! above them.
+
+use std::sync::{Arc, OnceLock};
 
 use crate::base::atomic::{AtomicU16, AtomicU64, Ordering};
 use crate::base::{NodeNumber, Version, ticks_at};
+
+use super::kept_deletes::KeptDeletes;
 
 /// A node's hybrid logical clock. Threads share it.
 #[derive(Debug)]
@@ -13,12 +20,30 @@ pub struct HybridClock {
     /// The highest ticks that were drawn or observed.
     ticks: AtomicU64,
     number: AtomicU16,
+    /// Ticks up to which versions may be drawn without another reservation.
+    reserved: AtomicU64,
+    /// Where they are reserved; unset if that is not necessary.
+    kept: OnceLock<Arc<KeptDeletes>>,
 }
 
 impl HybridClock {
     /// A clock that draws versions above `latest`.
     pub fn new(number: NodeNumber, latest: Version) -> Self {
-        Self { ticks: AtomicU64::new(latest.ticks()), number: AtomicU16::new(number.get()) }
+        let [ticks, reserved] = [latest.ticks(), u64::MAX].map(AtomicU64::new);
+        Self { ticks, number: AtomicU16::new(number.get()), reserved, kept: OnceLock::new() }
+    }
+
+    /// Reserves ticks in `kept` from now on, before it draws any.
+    pub fn keep_in(&self, kept: Arc<KeptDeletes>) {
+        kept.renumber(self.number());
+        // Ignored: there is one place.
+        let _ = self.kept.set(kept);
+        self.reserved.store(0, Ordering::Release);
+    }
+
+    /// Where it reserves ticks.
+    pub(super) fn kept(&self) -> Option<&KeptDeletes> {
+        self.kept.get().map(|kept| &**kept)
     }
 
     /// The number of this node.
@@ -29,6 +54,9 @@ impl HybridClock {
     /// Takes another number, because a peer has this one.
     pub(super) fn renumber(&self, number: NodeNumber) {
         self.number.store(number.get(), Ordering::Relaxed);
+        if let Some(kept) = self.kept.get() {
+            kept.renumber(number);
+        }
     }
 
     /// The next version, above all that this clock has drawn or observed.
@@ -38,7 +66,24 @@ impl HybridClock {
         let next = |ticks: u64| Some(present.max(ticks + 1));
         // AcqRel: a thread that sees a version sees a clock at or above it.
         let before = self.ticks.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).unwrap_or_else(|kept| kept);
-        Version::from_ticks(present.max(before + 1), self.number())
+        self.reserve(present.max(before + 1))
+    }
+
+    /// The version at `ticks`, which no later process draws again.
+    #[inline]
+    fn reserve(&self, ticks: u64) -> Version {
+        // Acquire: what is loaded here was stored after the reservation.
+        if ticks > self.reserved.load(Ordering::Acquire) {
+            self.reserve_more(ticks);
+        }
+        Version::from_ticks(ticks, self.number())
+    }
+
+    #[cold]
+    fn reserve_more(&self, ticks: u64) {
+        if let Some(kept) = self.kept.get() {
+            self.reserved.fetch_max(kept.reserve(ticks), Ordering::AcqRel);
+        }
     }
 
     /// Goes on above `version`, which another node has drawn.
@@ -49,7 +94,7 @@ impl HybridClock {
     /// A version at or above all that this clock has drawn, and below all that it will draw.
     pub fn present(&self, now_ms: u64) -> Version {
         let ticks = ticks_at(now_ms).max(self.ticks.fetch_max(ticks_at(now_ms), Ordering::AcqRel));
-        Version::from_ticks(ticks, self.number())
+        self.reserve(ticks)
     }
 }
 

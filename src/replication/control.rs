@@ -47,6 +47,8 @@ pub struct PeerReport {
     pub counts: PeerCounts,
     /// Time from changes to their acknowledgement.
     pub round_trip_ms: u64,
+    /// The link is up, and other keys have owners there.
+    pub has_other_owners: bool,
     /// By how much its clock is ahead, in milliseconds.
     pub skew_ms: i64,
     /// How much of a comparison with it was done, in percent; 100 without one.
@@ -143,7 +145,7 @@ impl Replica {
         NodeReport {
             node: self.node,
             is_serving: self.is_serving,
-            changes: self.log.end(),
+            changes: self.log.changes(),
             log_entries: self.log.end() - self.log.first().min(self.log.end()),
             log_entries_max: self.config.log_entries as u64,
             tombstones: self.tombstones.len() as u64,
@@ -221,6 +223,7 @@ impl Replica {
             queued_bytes: link.map_or(0, |link| link.queued),
             counts: before.unwrap_or_default().with(&of_link),
             round_trip_ms: link.map_or(0, |link| link.round_trip.ms),
+            has_other_owners: link.and_then(|link| link.remote).is_some_and(|remote| remote.has_other_owners),
             skew_ms: link.map_or(0, |link| link.skew_ms),
             compared_percent: link.and_then(|link| link.session.as_ref()).map_or(100, Session::percent),
             last_end: peer.and_then(|peer| peer.last_end),

@@ -29,7 +29,7 @@ use super::vector::VersionVector;
 use super::wire::{FieldReader, FieldWriter};
 
 /// The protocol that this code speaks.
-pub(super) const PROTOCOL: u16 = 3;
+pub(super) const PROTOCOL: u16 = 4;
 /// The first bytes of a challenge, so that a client at the wrong port is refused at once.
 const MAGIC: [u8; 4] = *b"LRDR";
 /// Bytes of a frame before its body.
@@ -66,8 +66,10 @@ pub struct LogPosition {
     pub node: NodeId,
     /// Which one: a node begins a log when it starts.
     pub incarnation: u64,
-    /// The position of the next entry.
-    pub next: u64,
+    /// The position of the next entry; `None` if it has not begun to follow this one.
+    pub next: Option<u64>,
+    /// It has all changes of the other node up to this version, whichever log had them.
+    pub through: Version,
 }
 
 /// A node introduces itself.
@@ -93,6 +95,8 @@ pub struct Hello<'f> {
     pub flushed: Version,
     /// Most bytes of a value that it stores.
     pub value_bytes_max: u64,
+    /// A digest of the prefixes of keys with owners; 0 without any.
+    pub owner_digest: u64,
     /// How far it has followed other logs.
     pub positions: Vec<LogPosition>,
 }
@@ -165,6 +169,8 @@ pub enum Frame<'f> {
         from: u64,
         /// Position after the last one.
         to: u64,
+        /// The log has all changes by the sender after this version that come before `to`.
+        since: Version,
         /// All changes by the sender up to this version were sent.
         through: Version,
         /// The changes.
@@ -326,8 +332,8 @@ fn read_body(kind: u8, mut reader: FieldReader<'_>) -> Option<Frame<'_>> {
             reader.end(Frame::Refuse(refusal))
         }
         5 => {
-            let (from, to, through) = (reader.u64()?, reader.u64()?, reader.version()?);
-            Some(Frame::Records { from, to, through, records: Records::checked(reader.rest())? })
+            let (from, to, since, through) = (reader.u64()?, reader.u64()?, reader.version()?, reader.version()?);
+            Some(Frame::Records { from, to, since, through, records: Records::checked(reader.rest())? })
         }
         6 => {
             let (next, seen) = (reader.u64()?, reader.vector()?);
@@ -379,6 +385,7 @@ fn read_hello<'f>(reader: &mut FieldReader<'f>) -> Option<Hello<'f>> {
         forgotten: reader.vector()?,
         flushed: reader.version()?,
         value_bytes_max: reader.u64()?,
+        owner_digest: reader.u64()?,
         positions: read_positions(reader)?,
     })
 }
@@ -498,9 +505,10 @@ impl Frame<'_> {
             }
             Self::Welcome | Self::Begin | Self::Done => {}
             Self::Refuse(refusal) => writer.u8(code_of(*refusal)),
-            Self::Records { from, to, through, records } => {
+            Self::Records { from, to, since, through, records } => {
                 writer.u64(*from);
                 writer.u64(*to);
+                writer.version(*since);
                 writer.version(*through);
                 writer.bytes(records.bytes());
             }
@@ -564,6 +572,7 @@ fn put_hello(writer: &mut FieldWriter, hello: &Hello<'_>) {
     writer.vector(&hello.forgotten);
     writer.version(hello.flushed);
     writer.u64(hello.value_bytes_max);
+    writer.u64(hello.owner_digest);
     write_positions(writer, hello.positions.iter());
 }
 
@@ -572,13 +581,15 @@ pub(super) fn write_positions<'a>(writer: &mut FieldWriter, positions: impl Exac
     writer.list(positions.take(PEERS_MAX), |writer, position| {
         writer.u64(position.node.0);
         writer.u64(position.incarnation);
-        writer.u64(position.next);
+        writer.optional_u64(position.next);
+        writer.version(position.through);
     });
 }
 
 /// Reads what [`write_positions`] has written.
 pub(super) fn read_positions(reader: &mut FieldReader<'_>) -> Option<Vec<LogPosition>> {
     reader.list(PEERS_MAX, |reader| {
-        Some(LogPosition { node: NodeId(reader.u64()?), incarnation: reader.u64()?, next: reader.u64()? })
+        let (node, incarnation) = (NodeId(reader.u64()?), reader.u64()?);
+        Some(LogPosition { node, incarnation, next: reader.optional_u64()?, through: reader.version()? })
     })
 }

@@ -46,7 +46,10 @@ fn each_frame(mut visit: impl FnMut(&Frame<'_>)) {
         forgotten: VersionVector::default(),
         flushed: at(6),
         value_bytes_max: 10,
-        positions: vec![LogPosition { node: NodeId(7), incarnation: 8, next: 9 }],
+        owner_digest: 11,
+        positions: [Some(9), None]
+            .map(|next| LogPosition { node: NodeId(7), incarnation: 8, next, through: at(12) })
+            .to_vec(),
     };
     let (forgotten, entries) = (seen.clone(), SyncEntries::of(&entries).unwrap());
     let owned = Frame::Owner;
@@ -60,7 +63,7 @@ fn each_frame(mut visit: impl FnMut(&Frame<'_>)) {
         Frame::Hello(hello),
         Frame::Welcome,
         Frame::Refuse(LinkRefusal::Skew),
-        Frame::Records { from: 1, to: 2, through: at(3), records },
+        Frame::Records { from: 1, to: 2, since: at(1), through: at(3), records },
         Frame::Ack { next: 4, seen: seen.clone() },
         Frame::Begin,
         Frame::Ready { bits: 3, seen, forgotten: forgotten.clone(), flushed: at(4) },

@@ -3,7 +3,7 @@
 //! Nothing but a challenge is sent to a peer before it has answered one. A refusal says why, so both sides can tell
 //! their operators.
 
-use crate::base::{NODE_NUMBERS, NodeNumber, Version};
+use crate::base::{NODE_NUMBERS, NodeNumber, TICKS_A_MS, Version};
 
 use super::cache::ReplicatedCache;
 use super::frame::{Frame, Hello, LinkRefusal, NodeId, Nonce, PEERS_MAX, PROOF_BYTES, PROTOCOL};
@@ -12,6 +12,9 @@ use super::proof::{is_same, prove};
 use super::replica::{LinkCloseReason, Replica, StepContext};
 use super::seal::LinkKeys;
 use super::tally::PeerCounts;
+
+/// No thread draws a version with the old number for longer than this: a second.
+const RENUMBER_TICKS: u64 = 1000 * TICKS_A_MS;
 
 impl Replica {
     /// Takes the challenge of a peer, and introduces this node.
@@ -41,6 +44,7 @@ impl Replica {
             forgotten: self.tombstones.forgotten().clone(),
             flushed: self.flushed,
             value_bytes_max: self.config.value_bytes_max,
+            owner_digest: self.config.owner_digest,
             positions: self.positions(),
         };
         hello.proof = prove(self.config.secret.as_deref(), &nonce, &own, &hello);
@@ -71,16 +75,20 @@ impl Replica {
         if let Err(refusal) = verdict.and_then(|()| self.only_link(dialled.is_some(), hello, context)) {
             return self.close(id, LinkCloseReason::Refused(refusal), context);
         }
-        self.clock.observe(hello.clock);
+        // Whatever of this node the peer has seen is below what this node does from now on.
+        self.clock.observe(hello.latest());
         self.flush(hello.flushed, context.cache);
         self.note_member(hello.node, hello.incarnation);
-        let is_own = |node, incarnation| node == self.node && incarnation == self.incarnation;
-        let resume_at = hello.positions.iter().find(|own| is_own(own.node, own.incarnation)).map(|own| own.next);
+        let resume_at = hello.positions.iter().find(|position| position.node == self.node).and_then(|position| {
+            let is_of_this_log = position.incarnation == self.incarnation;
+            position.next.filter(|_| is_of_this_log).or_else(|| self.log.position_after(position.through))
+        });
         let has_missed = hello.forgotten.highest_beyond(&self.seen) > Version::ZERO;
         let Some(link) = self.links.get_mut(&id) else { return };
         link.stage = LinkStage::Accepted;
-        let Hello { node, number, incarnation, value_bytes_max, clock, .. } = *hello;
-        link.remote = Some(Remote { node, number, incarnation, value_bytes_max, clock });
+        let Hello { node, number, incarnation, value_bytes_max, clock, owner_digest, .. } = *hello;
+        let has_other_owners = owner_digest != self.config.owner_digest;
+        link.remote = Some(Remote { node, number, incarnation, value_bytes_max, clock, has_other_owners });
         link.seen = hello.seen.clone();
         link.resume_at = resume_at;
         link.wants_session = has_missed;
@@ -114,7 +122,7 @@ impl Replica {
         }
         if hello.number == self.clock.number() {
             if self.node > hello.node {
-                self.renumber(hello);
+                self.renumber(hello, unix_ms);
             }
             return Err(LinkRefusal::Duplicate);
         }
@@ -137,13 +145,16 @@ impl Replica {
     }
 
     /// Two nodes drew the same number. The one with the higher id takes another one before they try again.
-    fn renumber(&mut self, hello: &Hello<'_>) {
+    fn renumber(&mut self, hello: &Hello<'_>, unix_ms: u64) {
         // Some number is free, unless nodes were killed about a thousand times.
         for _ in 0..NODE_NUMBERS {
             let [low, high, ..] = self.random().to_le_bytes();
             let number = NodeNumber::new(u16::from_le_bytes([low, high]));
             let is_taken = [&self.seen, &hello.seen].iter().any(|seen| seen.of(number) > Version::ZERO);
             if !is_taken && number != hello.number {
+                // A restart finds changes with the new number only. A thread may be about to draw the old one.
+                let ticks = self.clock.present(unix_ms).ticks() + RENUMBER_TICKS;
+                self.since = Version::from_ticks(ticks, number);
                 return self.clock.renumber(number);
             }
         }
@@ -172,7 +183,8 @@ impl Replica {
         Ok(())
     }
 
-    /// Keeps the position in the peer's log, unless the peer has begun another one.
+    /// Keeps the position in the peer's log. If the peer has begun another one, this node may go on at the same change
+    /// there.
     fn note_member(&mut self, node: NodeId, incarnation: u64) {
         let is_linked = |node: &NodeId| self.links.values().any(|link| link.node() == Some(*node));
         if self.members.len() >= PEERS_MAX {
@@ -180,13 +192,14 @@ impl Replica {
         }
         let member = self.members.entry(node).or_insert(Member {
             incarnation,
-            next: 0,
+            next: None,
+            through: Version::ZERO,
             is_synced: false,
             dropped: None,
             counts: PeerCounts::default(),
         });
         if member.incarnation != incarnation {
-            *member = Member { incarnation, next: 0, is_synced: false, ..member.clone() };
+            *member = Member { incarnation, next: None, ..member.clone() };
         }
     }
 

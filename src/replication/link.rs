@@ -61,6 +61,8 @@ pub(super) struct Remote {
     pub(super) value_bytes_max: u64,
     /// Its clock when the link was made. No change that it had made by then is above.
     pub(super) clock: Version,
+    /// Other keys have owners there.
+    pub(super) has_other_owners: bool,
 }
 
 /// Something to send in a `Values` frame.
@@ -316,8 +318,10 @@ impl Peer {
 #[derive(Clone, Debug)]
 pub(super) struct Member {
     pub(super) incarnation: u64,
-    /// The next entry of its log.
-    pub(super) next: u64,
+    /// The next entry of its log; `None`: this node has not begun to follow this log.
+    pub(super) next: Option<u64>,
+    /// This node has every change of it up to this version.
+    pub(super) through: Version,
     /// This node has everything of it before `next`.
     pub(super) is_synced: bool,
     /// Changes of this node that it was not sent.

@@ -61,29 +61,41 @@ pub(super) struct ChangeLog {
     /// Entries that were dropped so far: the position of the first one that is left.
     first: u64,
     capacity: usize,
+    /// Entries that are changes of a former process.
+    former: u64,
+    /// Changes up to this version may be missing in front of the entries.
+    since: Version,
     /// All changes up to this version have been appended.
     through: Version,
 }
 
 impl ChangeLog {
-    pub(super) fn new(capacity: usize) -> Self {
-        Self { entries: VecDeque::new(), first: 0, capacity, through: Version::ZERO }
+    /// A log of a node that starts: `entries` are all changes that it has made after `since`, in the order of their
+    /// versions.
+    pub(super) fn new(capacity: usize, since: Version, entries: Vec<LogEntry>) -> Self {
+        let former = entries.len() as u64;
+        let mut log = Self { entries: VecDeque::new(), first: 0, capacity, former, since, through: since };
+        entries.into_iter().for_each(|entry| log.append(entry));
+        log
     }
 
     /// Appends a change. Its version is above those of all entries.
     pub(super) fn append(&mut self, entry: LogEntry) {
         debug_assert!(entry.version > self.through, "the driver sorts changes of several threads");
-        if self.entries.len() == self.capacity {
-            self.entries.pop_front();
+        if self.entries.len() == self.capacity
+            && let Some(dropped) = self.entries.pop_front()
+        {
             self.first += 1;
+            self.since = self.since.max(dropped.version);
         }
         self.through = self.through.max(entry.version);
         self.entries.push_back(entry);
     }
 
-    /// Notes that changes are missing here. So every cursor is at a gap.
-    pub(super) fn skip(&mut self, changes: u64) {
+    /// Notes that changes up to `version` are missing here. So every cursor is at a gap.
+    pub(super) fn skip(&mut self, changes: u64, version: Version) {
         self.first = self.end() + changes.max(1);
+        self.since = self.since.max(version);
         self.entries.clear();
     }
 
@@ -108,6 +120,29 @@ impl ChangeLog {
         self.first + self.entries.len() as u64
     }
 
+    /// All changes after this version that come before `position` are in the log from there on; in other words, a
+    /// peer that has all changes up to this version misses nothing when it goes on at `position`.
+    pub(super) fn since(&self, position: u64) -> Version {
+        let before = position.checked_sub(1).and_then(|last| self.get(last));
+        before.map_or(self.since, |entry| entry.version.max(self.since))
+    }
+
+    /// Where a peer goes on that has all changes up to `version`; `None` if the log does not reach back to it.
+    pub(super) fn position_after(&self, version: Version) -> Option<u64> {
+        let index = self.entries.partition_point(|entry| entry.version <= version);
+        (version >= self.since).then_some(self.first + index as u64)
+    }
+
+    /// Number of changes by this process.
+    pub(super) fn changes(&self) -> u64 {
+        self.end() - self.former
+    }
+
+    /// The version of the last change; without one, where the log begins.
+    pub(super) fn latest(&self) -> Version {
+        self.since(self.end())
+    }
+
     /// The version up to which a peer has everything that was appended before `position`.
     pub(super) fn through(&self, position: u64) -> Version {
         if position == self.end() {
@@ -127,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_full_log_drops_its_oldest_entries_and_keeps_its_positions() {
-        let mut log = ChangeLog::new(3);
+        let mut log = ChangeLog::new(3, Version::ZERO, Vec::new());
         (1..=5).for_each(|number| log.append(entry(number)));
         assert_eq!((log.first(), log.end()), (2, 5));
         assert_eq!([1, 2, 4, 5].map(|position| log.get(position)), [None, Some(entry(3)), Some(entry(5)), None]);
@@ -135,18 +170,37 @@ mod tests {
 
     #[test]
     fn every_cursor_is_before_the_log_after_a_skip() {
-        let mut log = ChangeLog::new(3);
+        let mut log = ChangeLog::new(3, Version::ZERO, Vec::new());
         (1..=2).for_each(|number| log.append(entry(number)));
         let cursor = log.end();
-        log.skip(0);
+        log.skip(0, Version::from_bits(5));
         assert!(cursor < log.first());
         log.append(entry(9));
         assert_eq!(log.get(log.first()), Some(entry(9)));
     }
 
     #[test]
+    fn a_peer_goes_on_behind_the_version_up_to_which_it_has_all_changes() {
+        let mut log = ChangeLog::new(3, Version::from_bits(4), [5, 7].map(entry).to_vec());
+        let position = |log: &ChangeLog, version| log.position_after(Version::from_bits(version));
+        assert_eq!(
+            [3, 4, 5, 6, 7, 9].map(|version| position(&log, version)),
+            [None, Some(0), Some(1), Some(1), Some(2), Some(2)]
+        );
+        assert_eq!([0, 1, 2].map(|position| log.since(position).bits()), [4, 5, 7]);
+        assert_eq!(log.changes(), 0);
+        // An entry that is dropped is missing, and so are all changes before a skip.
+        [8, 9].map(entry).into_iter().for_each(|entry| log.append(entry));
+        assert_eq!([4, 5, 7].map(|version| position(&log, version)), [None, Some(1), Some(2)]);
+        log.skip(1, Version::from_bits(12));
+        log.append(entry(11));
+        assert_eq!([11, 12].map(|version| position(&log, version)), [None, Some(log.end())]);
+        assert_eq!(log.latest(), Version::from_bits(12));
+    }
+
+    #[test]
     fn a_peer_has_all_changes_up_to_the_entry_before_its_cursor() {
-        let mut log = ChangeLog::new(3);
+        let mut log = ChangeLog::new(3, Version::ZERO, Vec::new());
         (1..=2).for_each(|number| log.append(entry(number * 10)));
         assert_eq!([0, 1, 2].map(|position| log.through(position).bits()), [0, 10, 20]);
         log.complete(Version::from_bits(25));

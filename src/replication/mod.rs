@@ -41,6 +41,7 @@ mod frame;
 #[cfg(test)]
 mod frame_tests;
 mod handshake;
+mod kept_deletes;
 mod link;
 mod log;
 mod notice;
@@ -72,17 +73,18 @@ pub use entries::{Hashes, SyncEntries, SyncEntry};
 pub use frame::{
     Decoded, Frame, FrameError, HANDSHAKE_BYTES_MAX, HEADER_BYTES, Hello, LinkRefusal, NodeId, Nonce, Purpose, decode,
 };
+pub use kept_deletes::{KeptDeletes, LeftDeletes};
 pub use link::{LinkId, PeerId};
 pub use log::{Change, LogEntry, MissedChanges};
-pub use notice::{LinkEnd, PeerEvent, PeerNotice, ResyncKind};
+pub use notice::{LinkEnd, OTHER_OWNERS, PeerEvent, PeerNotice, ResyncKind};
 pub use overflow::{OverflowPolicy, WRITE_DELAY_MS_MAX};
 pub use owner::{
     MembersView, OWNED_VALUE_BYTES_MAX, OwnedAction, OwnedOutcome, OwnedRequest, OwnerCounts, OwnerFrame, OwnerReport,
 };
-pub use proof::hash_seed;
+pub use proof::{hash_seed, owner_digest};
 pub use record::{ChangeRecord, Records};
 pub use replica::{Counts, LinkCloseReason, Now, Replica, ReplicaAction, ReplicaConfig, ReplicaEvent};
-pub use saved::Saved;
+pub use saved::{KeptItems, Saved};
 pub use seal::FrameKey;
 pub use store_cache::StoreCache;
 pub use tally::{PeerCounts, RecordCounts};

@@ -23,6 +23,8 @@ pub struct PeerNotice {
 pub enum PeerEvent {
     /// The link is up.
     Linked,
+    /// The link is up, and the peer has another `-o repl_owner_prefix`.
+    OtherOwners,
     /// The link has ended, or one side has refused the other.
     Ended(LinkEnd),
     /// The log of the peer has a gap.
@@ -41,6 +43,9 @@ pub enum PeerEvent {
         lost: Version,
     },
 }
+
+/// What [`PeerEvent::OtherOwners`] is in words.
+pub const OTHER_OWNERS: &str = "it has another -o repl_owner_prefix, so two clients can get one lock";
 
 /// How a node catches up with a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

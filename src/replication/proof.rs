@@ -36,6 +36,22 @@ pub fn hash_seed(secret: Option<&[u8]>, cluster: &[u8]) -> u64 {
     digest.finalize().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
+/// A digest of prefixes, the same for all lists that have the same keys; 0 without any.
+pub fn owner_digest(prefixes: &[String]) -> u64 {
+    let mut sorted: Vec<&str> = prefixes.iter().map(String::as_str).collect();
+    sorted.sort_unstable();
+    // A shorter prefix comes first.
+    sorted.dedup_by(|next, kept| next.starts_with(*kept));
+    let mut digest = Blake2b256::new();
+    digest.update(b"larder: prefixes of keys with owners");
+    for prefix in &sorted {
+        digest.update((prefix.len() as u64).to_le_bytes());
+        digest.update(prefix);
+    }
+    let digest = digest.finalize().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    if sorted.is_empty() { 0 } else { digest.max(1) }
+}
+
 /// Whether two proofs or seals are the same, in constant time.
 pub(super) fn is_same<const N: usize>(proof: &[u8; N], expected: &[u8; N]) -> bool {
     proof.ct_eq(expected).into()
@@ -43,7 +59,7 @@ pub(super) fn is_same<const N: usize>(proof: &[u8; N], expected: &[u8; N]) -> bo
 
 #[cfg(test)]
 mod tests {
-    use super::{is_same, prove};
+    use super::{is_same, owner_digest, prove};
     use crate::base::{NodeNumber, Version};
     use crate::replication::frame::{Hello, NodeId};
     use crate::replication::vector::VersionVector;
@@ -61,8 +77,18 @@ mod tests {
             forgotten: VersionVector::default(),
             flushed: Version::ZERO,
             value_bytes_max: 1 << 20,
+            owner_digest: 0,
             positions: Vec::new(),
         }
+    }
+
+    #[test]
+    fn lists_of_prefixes_with_the_same_keys_have_one_digest() {
+        let digest = |prefixes: &[&str]| owner_digest(&prefixes.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(digest(&[]), 0);
+        assert_eq!(digest(&["lock.", "s."]), digest(&["s.", "lock.a", "lock.", "s."]));
+        let others: [&[&str]; 4] = [&[], &["lock."], &["lock.s."], &["lock", "s."]];
+        assert!(others.iter().all(|other| digest(other) != digest(&["lock.", "s."])));
     }
 
     #[test]

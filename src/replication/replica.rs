@@ -59,6 +59,8 @@ pub struct ReplicaConfig {
     pub overflow: OverflowPolicy,
     /// Some keys have owners.
     pub has_owned_keys: bool,
+    /// Which ones: a digest of the prefixes; 0 without any.
+    pub owner_digest: u64,
 }
 
 /// The time.
@@ -216,6 +218,8 @@ pub struct Replica {
     pub(super) incarnation: u64,
     pub(super) clock: Arc<HybridClock>,
     pub(super) log: ChangeLog,
+    /// A restart finds its changes after this version among its items and tombstones.
+    pub(super) since: Version,
     pub(super) tombstones: Tombstones,
     pub(super) seen: VersionVector,
     pub(super) flushed: Version,
@@ -240,6 +244,7 @@ impl Replica {
             let member = Member {
                 incarnation: position.incarnation,
                 next: position.next,
+                through: position.through,
                 is_synced: true,
                 dropped: None,
                 counts: PeerCounts::default(),
@@ -250,7 +255,8 @@ impl Replica {
         Self {
             node: saved.node,
             incarnation,
-            log: ChangeLog::new(config.log_entries),
+            log: ChangeLog::new(config.log_entries, saved.since, saved.log),
+            since: saved.since,
             tombstones: saved.tombstones.with_capacity(config.tombstones),
             seen: saved.seen,
             flushed: saved.flushed,
@@ -294,7 +300,7 @@ impl Replica {
                 entries.iter().for_each(|entry| self.note_local(*entry, context.cache));
                 self.pump_all(context);
             }
-            ReplicaEvent::Missed(missed) => self.note_missed(missed, context.cache),
+            ReplicaEvent::Missed(missed) => self.note_missed(missed, context),
             ReplicaEvent::Opened { link, dialled, nonce } => self.open(link, dialled, nonce, context),
             ReplicaEvent::Unreachable(peer) => {
                 if let Some(peer) = self.peers.get_mut(&peer) {
@@ -340,10 +346,10 @@ impl Replica {
     }
 
     /// Peers have a gap now, and compare all items and tombstones: soon, or with [`OverflowPolicy::Drop`] later.
-    fn note_missed(&mut self, missed: &MissedChanges, cache: &mut impl ReplicatedCache) {
-        self.log.skip(missed.changes);
+    fn note_missed(&mut self, missed: &MissedChanges, context: &mut StepContext<'_, impl ReplicatedCache>) {
+        self.log.skip(missed.changes, self.clock.present(context.now.unix_ms));
         missed.deletes.iter().for_each(|(hash, version)| self.bury(*hash, *version));
-        self.flush(missed.flushed, cache);
+        self.flush(missed.flushed, context.cache);
         if missed.forgotten > Version::ZERO {
             self.tombstones.forget_through(missed.forgotten);
             self.links.values_mut().for_each(|link| link.has_doubts = true);
@@ -384,6 +390,9 @@ impl Replica {
                 self.begin_link(id, context.now.steady_ms);
                 self.send_members(id, context);
                 self.announce(id, PeerEvent::Linked, context.actions);
+                if self.links.get(&id).and_then(|link| link.remote).is_some_and(|remote| remote.has_other_owners) {
+                    self.announce(id, PeerEvent::OtherOwners, context.actions);
+                }
             }
             (LinkStage::Up, frame) => self.receive_up(id, frame, context),
             _ => self.close(id, LinkCloseReason::Violation, context),
@@ -398,8 +407,8 @@ impl Replica {
             return self.close(id, LinkCloseReason::Refused(LinkRefusal::Skew), context);
         }
         match frame {
-            Frame::Records { from, to, through, records } => {
-                self.receive_records(id, from..to, through, records, context);
+            Frame::Records { from, to, since, through, records } => {
+                self.receive_records(id, from..to, since..through, records, context);
             }
             Frame::Ack { next, seen } => {
                 self.receive_ack(id, next, seen, context.now.steady_ms);
@@ -562,7 +571,10 @@ impl Replica {
         let is_missing = |node: NodeId| self.links.values().any(|link| link.node() == Some(node) && link.awaited > 0);
         let synced = self.members.iter().filter(|(node, member)| member.is_synced && !is_missing(**node));
         synced
-            .map(|(node, member)| LogPosition { node: *node, incarnation: member.incarnation, next: member.next })
+            .map(|(node, member)| {
+                let Member { incarnation, next, through, .. } = *member;
+                LogPosition { node: *node, incarnation, next, through }
+            })
             .collect()
     }
 

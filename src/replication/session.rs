@@ -136,12 +136,17 @@ impl Replica {
 
     fn end_session(&mut self, id: LinkId, session: Session, context: &mut StepContext<'_, impl ReplicatedCache>) {
         self.counts.sessions += 1;
-        self.seen.merge(&session.peer_seen.unwrap_or_default());
+        let peer_seen = session.peer_seen.unwrap_or_default();
+        self.seen.merge(&peer_seen);
         self.send(id, &Frame::Done, context);
         self.announce(id, PeerEvent::Done(session.kind), context.actions);
         let Some(link) = self.links.get_mut(&id) else { return };
-        if let Some(member) = link.node().and_then(|node| self.members.get_mut(&node)) {
-            member.is_synced |= !session.has_gap;
+        if let Some(remote) = link.remote
+            && let Some(member) = self.members.get_mut(&remote.node)
+            && !session.has_gap
+        {
+            member.is_synced = true;
+            member.through = member.through.max(peer_seen.of(remote.number));
         }
         link.wants_session |= session.has_gap;
         let count =

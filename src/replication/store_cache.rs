@@ -1,13 +1,16 @@
 //! The store of the server as a replicated cache.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use crate::base::{Key, KeyHash, Version, VersionedValue};
+use crate::base::{Key, KeyHash, NodeNumber, Version, VersionedValue};
 use crate::store::{PutOutcome, RemoveOutcome, ReplicaStore, Store, StoreOutcome};
 
 use super::cache::{HashRange, RemovalReason, ReplicatedCache};
 use super::departed::{DepartedVersions, DepartureNotes};
 use super::owner::{OwnedAction, OwnedOutcome, OwnedRequest};
+use super::saved::KeptItems;
 
 /// The items of this process.
 pub struct StoreCache {
@@ -28,10 +31,12 @@ impl StoreCache {
 const KEPT_RANGE_BITS: u8 = 12;
 
 impl StoreCache {
-    /// Looks at the items of a memory file. Removes those that have no version, because a process without peers has
-    /// stored them. Returns the highest version, and how many were removed.
-    pub fn adopt_kept(&mut self) -> (Version, u64) {
+    /// Looks at the items of a memory file. Finds the latest `own_max` of those that the node with number `own` has
+    /// stored after `since`. Removes those that have no version, because a process without peers has stored them.
+    /// Returns how many were removed, too.
+    pub fn adopt_kept(&mut self, own: Option<NodeNumber>, since: Version, own_max: usize) -> (KeptItems, u64) {
         let (mut latest, mut removed) = (Version::ZERO, 0);
+        let mut kept = LatestItems { items: BinaryHeap::new(), max: own_max, since };
         let mut next = HashRange::new(KEPT_RANGE_BITS, 0);
         while let Some(range) = next {
             let mut without = Vec::new();
@@ -39,6 +44,8 @@ impl StoreCache {
                 latest = latest.max(version);
                 if version == Version::ZERO {
                     without.push(hash);
+                } else if own == Some(version.node()) {
+                    kept.push(hash, version);
                 }
             });
             removed += without.len() as u64;
@@ -46,7 +53,31 @@ impl StoreCache {
             self.end_turn();
             next = range.next();
         }
-        (latest, removed)
+        let own = kept.items.into_iter().map(|Reverse((version, hash))| (KeyHash(hash), version)).collect();
+        (KeptItems { latest, own, since: kept.since }, removed)
+    }
+}
+
+/// Items with the highest versions.
+struct LatestItems {
+    /// The lowest version first.
+    items: BinaryHeap<Reverse<(Version, u64)>>,
+    max: usize,
+    /// Items up to this version are left out.
+    since: Version,
+}
+
+impl LatestItems {
+    fn push(&mut self, hash: KeyHash, version: Version) {
+        if version <= self.since {
+            return;
+        }
+        self.items.push(Reverse((version, hash.0)));
+        if self.items.len() > self.max
+            && let Some(Reverse((oldest, _))) = self.items.pop()
+        {
+            self.since = oldest;
+        }
     }
 }
 
@@ -125,5 +156,21 @@ impl ReplicatedCache for StoreCache {
 
     fn end_turn(&mut self) {
         self.items.end_turn();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BinaryHeap, KeyHash, LatestItems, Reverse, Version};
+
+    #[test]
+    fn the_latest_items_are_found_and_those_left_out_are_known() {
+        let mut kept = LatestItems { items: BinaryHeap::new(), max: 2, since: Version::from_bits(3) };
+        for version in [5, 2, 9, 7, 3, 8] {
+            kept.push(KeyHash(version), Version::from_bits(version));
+        }
+        let mut found: Vec<u64> = kept.items.iter().map(|Reverse((_, hash))| *hash).collect();
+        found.sort_unstable();
+        assert_eq!((found, kept.since.bits()), (vec![8, 9], 7));
     }
 }

@@ -82,7 +82,7 @@ impl Replica {
         self.counts.too_large += too_large;
         let through = self.log.through(to);
         let through = self.dropped(link).map_or(through, |dropped| through.min(dropped.conveyed));
-        let frame = Frame::Records { from, to, through, records: batch.records() };
+        let frame = Frame::Records { from, to, since: self.log.since(from), through, records: batch.records() };
         self.send(id, &frame, context);
         if let Some(link) = self.links.get_mut(&id) {
             link.counts.sent.add(batch.counts());
@@ -210,11 +210,12 @@ impl Replica {
         &mut self,
         id: LinkId,
         positions: Range<u64>,
-        through: Version,
+        versions: Range<Version>,
         records: Records<'_>,
         context: &mut StepContext<'_, impl ReplicatedCache>,
     ) {
         let lacking = self.apply_all(id, records, context);
+        let through = versions.end;
         if let Some(link) = self.links.get_mut(&id)
             && through > link.followed
         {
@@ -222,7 +223,7 @@ impl Replica {
             link.skew_ms = through.unix_ms().cast_signed() - context.now.unix_ms.cast_signed();
             link.followed = through;
         }
-        self.follow(id, positions.clone(), through, context.actions);
+        self.follow(id, positions.clone(), versions, context.actions);
         self.serve_if_complete(context);
         self.fetch_lacking(id, &lacking, context);
         self.send(id, &Frame::Ack { next: positions.end, seen: self.seen.clone() }, context);
@@ -322,12 +323,19 @@ impl Replica {
         self.links.get(&id).map_or(Version::ZERO, |link| self.tombstones.blind_spot(&link.seen))
     }
 
-    /// Notes how far this node has followed the log of a peer, and whether it has missed something.
-    fn follow(&mut self, id: LinkId, positions: Range<u64>, through: Version, actions: &mut Vec<ReplicaAction>) {
+    /// Notes how far this node has followed the log of a peer, and whether it has missed something. In a log that the
+    /// peer has begun since, this node has to have the changes up to the first of the `versions`.
+    fn follow(
+        &mut self,
+        id: LinkId,
+        positions: Range<u64>,
+        versions: Range<Version>,
+        actions: &mut Vec<ReplicaAction>,
+    ) {
         let Some(link) = self.links.get_mut(&id) else { return };
         let Some(member) = link.node().and_then(|node| self.members.get_mut(&node)) else { return };
-        let has_gap = member.next != positions.start;
-        member.next = positions.end;
+        let has_gap = member.next.map_or(member.through < versions.start, |next| next != positions.start);
+        member.next = Some(positions.end);
         let is_first = !std::mem::replace(&mut link.has_followed, true);
         let what = match (has_gap, is_first) {
             _ if !member.is_synced => None,
@@ -339,7 +347,8 @@ impl Replica {
         link.counts.incremental += u64::from(what.is_some() && !has_gap);
         member.is_synced &= !has_gap;
         if member.is_synced {
-            self.seen.raise(through);
+            member.through = member.through.max(versions.end);
+            self.seen.raise(versions.end);
         } else if let Some(session) = &mut link.session {
             session.has_gap |= has_gap;
         } else {

@@ -107,6 +107,8 @@ pub struct PeerFigures {
     pub resyncs_snapshot: u64,
     /// How often this node compared all items with it.
     pub resyncs_digest: u64,
+    /// It has another list of prefixes of owned keys.
+    pub has_other_owners: bool,
     /// By how much its clock is ahead, in milliseconds.
     pub skew_ms: i64,
     /// How much of a comparison with it was done.
@@ -397,6 +399,12 @@ pub(super) const PEER_ROWS: &[StatRow<PeerFigures>] = &[
     shown_as_counter(
         "larder_replication_resyncs_total{kind=\"digest\"}",
         gauge("resyncs_digest", "Comparisons of all items with it.", |peer| peer.resyncs_digest.into()),
+    ),
+    shown_as_gauge(
+        "larder_replication_other_owners",
+        gauge("other_owners", "1: it has another repl_owner_prefix, and locks are not safe.", |peer| {
+            u64::from(peer.has_other_owners).into()
+        }),
     ),
     hidden(gauge(
         "skew_ms",

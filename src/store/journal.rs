@@ -38,8 +38,9 @@ pub trait Journal: Send + Sync {
     /// The version of a change that a thread is about to make visible.
     fn draw(&self, thread: usize) -> Version;
 
-    /// The change that the thread has drawn a version for is visible. Returns whether the client that has made it
-    /// should be delayed, because others cannot follow.
+    /// The change that the thread has drawn a version for is visible. A delete is about to be, and the bucket is locked
+    /// until then. A kill after the call does not lose the change. Returns whether the client that has made it should
+    /// be delayed, because others cannot follow.
     fn note(&self, thread: usize, entry: JournalEntry) -> bool;
 
     /// How long a client that has made changes is delayed, in milliseconds. The caller does so.

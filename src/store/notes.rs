@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::base::atomic::fixed::AtomicU64;
+
 use super::cache::Store;
 
 impl Store {
@@ -13,6 +15,11 @@ impl Store {
     pub fn keep_note(&self, number: usize, bytes: &[u8]) -> io::Result<()> {
         let superblock = self.slabs.arena().superblock().ok_or(io::ErrorKind::Unsupported)?;
         superblock.write_note(number, bytes)
+    }
+
+    /// Words of the memory file for what is kept at each change. `None` without a memory file.
+    pub fn kept_words(&self) -> Option<&[AtomicU64]> {
+        self.slabs.arena().node_words()
     }
 
     /// The notes that the memory file has, with whatever follows them; empty without one.

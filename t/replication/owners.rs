@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use super::{free_ports, gets, node};
+use super::{free_ports, gets, node, peer_row};
 use crate::support::{Client, Server, wait_until};
 
 /// Rounds in which two clients add one key on two nodes.
@@ -215,4 +215,19 @@ fn no_lock_is_given_twice_while_its_owner_is_stopped() {
         });
     }
     assert!(gets(&mut clients[0], "lock.0").starts_with(b"VALUE lock.0 0 1 "));
+}
+
+#[test]
+fn nodes_with_other_prefixes_say_so_on_both_sides() {
+    let ports @ [one, two] = free_ports();
+    let servers = [0, 1].map(|index| {
+        let prefixes = ["repl_owner_prefix=lock.", "repl_owner_prefix=own:;lock."][index];
+        node(ports[index], &[ports[1 - index]], &["-o", prefixes])
+    });
+    for (server, peer) in servers.iter().zip([two, one]) {
+        wait_until("a row says so", || peer_row(server, peer, "other_owners") == "1");
+        wait_until("the log says so", || server.stderr().contains("it has another -o repl_owner_prefix"));
+    }
+    let servers = lock_nodes::<2>();
+    assert!(servers.iter().all(|server| !server.stderr().contains("it has another -o repl_owner_prefix")));
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::{Clock, KeyHash, Version};
+use crate::replication::kept_deletes::KeptDeletes;
 use crate::replication::log::Change;
 use crate::store::{Journal, JournalEntry};
 
@@ -12,12 +13,14 @@ use super::rings::ChangeRings;
 pub struct RingJournal {
     rings: Arc<ChangeRings>,
     clock: Arc<Clock>,
+    /// `None`: items do not outlive the process.
+    kept: Option<Arc<KeptDeletes>>,
 }
 
 impl RingJournal {
-    /// A journal that fills `rings`.
-    pub fn new(rings: Arc<ChangeRings>, clock: Arc<Clock>) -> Self {
-        Self { rings, clock }
+    /// A journal that fills `rings`, and keeps in `kept` what is not among the items.
+    pub fn new(rings: Arc<ChangeRings>, clock: Arc<Clock>, kept: Option<Arc<KeptDeletes>>) -> Self {
+        Self { rings, clock, kept }
     }
 }
 
@@ -34,7 +37,14 @@ impl Journal for RingJournal {
             JournalEntry::Delete(hash) => Change::Delete(hash),
             JournalEntry::Flush => Change::Flush,
         };
-        self.rings.push(thread, change);
+        let version = self.rings.push(thread, change);
+        if let Some(kept) = &self.kept {
+            match change {
+                Change::Set(_) | Change::Touch { .. } => {}
+                Change::Delete(hash) => kept.push(hash, version),
+                Change::Flush => kept.flush(version),
+            }
+        }
         self.rings.delays_writers()
     }
 

@@ -1,7 +1,7 @@
 //! A listening socket, whose connections are accepted a few at a time.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
@@ -53,6 +53,14 @@ impl LinkListener {
         }
         let has_more = accepted.len() == ACCEPTS_MAX;
         (accepted, has_more)
+    }
+}
+
+/// The site of an address: itself, or the network of an IPv6 host, which has 2^64 addresses.
+pub(super) fn site_of(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => IpAddr::V4(ip),
+        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
     }
 }
 

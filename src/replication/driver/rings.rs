@@ -87,10 +87,10 @@ impl ChangeRings {
         version
     }
 
-    /// The change that a version was drawn for is visible.
-    pub fn push(&self, thread: usize, change: Change) {
+    /// The change that a version was drawn for is visible, or about to be if it is a delete. Returns the version.
+    pub fn push(&self, thread: usize, change: Change) -> Version {
         let mut ring = self.rings[thread].lock();
-        let Some(version) = ring.drawn.take() else { return };
+        let Some(version) = ring.drawn.take() else { return Version::ZERO };
         if let Change::Delete(hash) = change {
             // Relaxed: the lock of the key's bucket orders it.
             self.pending_of(hash).fetch_add(1, Ordering::Relaxed);
@@ -100,7 +100,8 @@ impl ChangeRings {
             if self.throttles && len > self.capacity / 4 * 3 {
                 self.delay_writers(WRITE_DELAY_MS_MAX);
             }
-            return ring.entries.push(LogEntry { version, change });
+            ring.entries.push(LogEntry { version, change });
+            return version;
         }
         ring.missed += 1;
         match change {
@@ -108,6 +109,7 @@ impl ChangeRings {
             Change::Delete(hash) => self.keep_missed(&mut ring, hash, version),
             Change::Flush => ring.missed_flush = version,
         }
+        version
     }
 
     /// Whether a delete of a key above `version` is in a ring, or may have been dropped from one. The caller holds the

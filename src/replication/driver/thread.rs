@@ -18,7 +18,7 @@ use crate::replication::control::NodeReport;
 use crate::replication::frame::{FrameError, HANDSHAKE_BYTES_MAX, LinkRefusal, Nonce, decode};
 use crate::replication::link::{LinkId, PeerId};
 use crate::replication::log::LogEntry;
-use crate::replication::notice::{PeerEvent, PeerNotice};
+use crate::replication::notice::{OTHER_OWNERS, PeerEvent, PeerNotice};
 use crate::replication::replica::{LinkCloseReason, Now, Replica, ReplicaAction, ReplicaEvent};
 use crate::sync::{Leaf, Mailbox, Sender, mailbox};
 use crate::sys::log::{Level, log_line};
@@ -27,7 +27,7 @@ use crate::tls::{LinkFault, LinkSession};
 use super::dial::{AddressBook, DialTarget, LOCAL_HOST};
 use super::keeping::Keeping;
 use super::link_socket::{LinkSocket, SocketProgress};
-use super::listening::LinkListener;
+use super::listening::{LinkListener, site_of};
 use super::owned_keys::PendingAnswers;
 use super::{DriverConfig, LocalChanges, PeerOrder};
 
@@ -235,8 +235,15 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
         }
     }
 
-    /// Tells who watches what has happened with a peer.
-    fn announce(&self, notice: PeerNotice) {
+    /// Tells who watches what has happened with a peer, and the operator what is wrong.
+    fn announce(&mut self, notice: PeerNotice) {
+        if notice.what == PeerEvent::OtherOwners
+            && let Some(times) = self.faults.note(1, self.clock.read().now)
+        {
+            let endpoint = notice.peer.and_then(|peer| self.book.endpoint(peer));
+            let name = endpoint.and_then(|endpoint| endpoint.host.as_deref()).unwrap_or("a peer");
+            log_line(Level::Warning, format!("larder: replication: {name}: {OTHER_OWNERS}{times}"));
+        }
         if !self.config.observer.is_watched() {
             return;
         }
@@ -580,14 +587,6 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
 
 fn now_of(clock: &Clock) -> Now {
     Now { unix_ms: u64::try_from(clock.unix_ms()).unwrap_or(0), steady_ms: clock.real_us() / 1000 }
-}
-
-/// The site of an address: itself, or the network of an IPv6 host, which has 2^64 addresses.
-fn site_of(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => IpAddr::V4(ip),
-        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
-    }
 }
 
 /// A random number. std's `RandomState` is randomly keyed, and no other key makes the same hash.

@@ -105,6 +105,7 @@ impl TestNode {
             serve_after_ms: 3_600_000,
             overflow: OverflowPolicy::Resync,
             has_owned_keys: false,
+            owner_digest: 0,
         };
         let now = Now { unix_ms: unix_ms(&clock), steady_ms: 0 };
         let saved = Saved::new(NodeId(u64::from(number)), NodeNumber::new(number), Version::ZERO);

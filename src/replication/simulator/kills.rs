@@ -1,11 +1,29 @@
 //! Ends of nodes: killed or stopped, with their items and without, and with what is left of what they knew.
 
+use std::sync::Arc;
+
+use crate::base::atomic::fixed::AtomicU64;
 use crate::base::{KeyHash, Version};
-use crate::replication::{LinkId, NodeId, ReplicatedCache as _, Saved};
+use crate::replication::{Change, KeptDeletes, LeftDeletes, LinkId, NodeId, ReplicatedCache as _, Saved};
 
 use super::model::Model;
 use super::network::{ConnectionEnd, Payload};
 use super::world::{SimulatedNode, SimulatedWorld};
+
+/// Words for this many deletes. They stay, so there are few.
+pub(super) fn kept_deletes(count: usize) -> Arc<KeptDeletes> {
+    let words: Vec<AtomicU64> = (0..8 + 3 * count).map(|_| AtomicU64::new(0)).collect();
+    Arc::new(KeptDeletes::new(words.leak()).unwrap())
+}
+
+/// What the journal does with a change.
+pub(super) fn keep(kept: &KeptDeletes, version: Version, change: Change) {
+    match change {
+        Change::Set(_) | Change::Touch { .. } => {}
+        Change::Delete(hash) => kept.push(hash, version),
+        Change::Flush => kept.flush(version),
+    }
+}
 
 impl SimulatedWorld {
     /// A node that runs writes a note of what it knows, now and then.
@@ -61,7 +79,8 @@ impl SimulatedWorld {
             Some(saved) if saved.is_whole => saved,
             Some(note) => {
                 self.has_used_note = true;
-                note.after_kill([number], node.cache.latest()).unwrap()
+                let left = node.kept.as_ref().map_or_else(LeftDeletes::default, |kept| kept.left(note.node));
+                note.after_kill(&left, [number], &mut node.cache, Model::kept).unwrap()
             }
             // Items that survived without it are those of a node that has seen nothing.
             None => Saved::new(node_id, number, node.cache.latest()),
@@ -74,7 +93,11 @@ impl SimulatedNode {
     fn knows(&self, hash: KeyHash) -> Version {
         let deleted_version = match (&self.replica, &self.saved) {
             (Some(replica), _) => replica.deleted_version(hash),
-            (None, Some(saved)) => saved.deleted_version(hash),
+            (None, Some(saved)) => {
+                let left = self.kept.as_ref().map_or_else(LeftDeletes::default, |kept| kept.left(saved.node));
+                let deletes = left.deletes.iter().filter(|(deleted, _)| *deleted == hash).map(|(_, version)| *version);
+                deletes.chain([left.flushed, saved.deleted_version(hash)]).max().unwrap_or_default()
+            }
             (None, None) => Version::ZERO,
         };
         self.cache.version(hash).unwrap_or_default().max(deleted_version)

@@ -282,3 +282,12 @@ fn connections_of_strangers_are_no_peers_and_two_links_of_a_node_are_one() {
         assert!(nodes(&mesh).len() <= 2);
     }
 }
+
+#[test]
+fn two_nodes_that_dial_each_other_keep_one_link() {
+    let mesh = Mesh::pair();
+    assert_eq!([0, 1].map(|index| mesh.nodes[index].replica.links.len()), [1, 1]);
+    let [first, second] = [0, 1].map(|index| mesh.nodes[index].replica.links.values().next().unwrap().is_up());
+    assert!(first);
+    assert!(second);
+}

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::base::{Key, KeyHash, KeyHasher, Version, VersionedValue};
+use crate::base::{Key, KeyHash, KeyHasher, NodeNumber, Version, VersionedValue};
 use crate::replication::{
-    Change, HashRange, HybridClock, LogEntry, OwnedAction, OwnedOutcome, OwnedRequest, RemovalReason, ReplicatedCache,
+    Change, HashRange, HybridClock, KeptItems, LogEntry, OwnedAction, OwnedOutcome, OwnedRequest, RemovalReason,
+    ReplicatedCache,
 };
 use crate::store::PutOutcome;
 
@@ -127,6 +128,13 @@ impl Model {
     /// The highest version of an item.
     pub(super) fn latest(&self) -> Version {
         self.items.values().map(|item| item.version).max().unwrap_or_default()
+    }
+
+    /// What a node with this number finds after a kill.
+    pub(super) fn kept(&mut self, own: NodeNumber, since: Version) -> KeptItems {
+        let items = self.items.iter().map(|(hash, item)| (KeyHash(*hash), item.version));
+        let is_own = |(_, version): &(KeyHash, Version)| version.node() == own && *version > since;
+        KeptItems { latest: self.latest(), own: items.filter(is_own).collect(), since }
     }
 }
 

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::base::{NodeNumber, Version, combined};
 use crate::replication::{
-    LinkId, NodeId, Now, OwnedAction, OwnedOutcome, OwnedRequest, PeerId, Replica, ReplicaAction, ReplicaConfig,
-    ReplicaEvent, ReplicatedCache as _, Saved, decode,
+    LeftDeletes, LinkId, NodeId, Now, OwnedAction, OwnedOutcome, OwnedRequest, PeerId, Replica, ReplicaAction,
+    ReplicaConfig, ReplicaEvent, ReplicatedCache as _, Saved, decode,
 };
 
 use super::model::{Model, hash_of};
@@ -279,14 +279,17 @@ impl LockWorld {
         let now = self.now();
         let starts: u64 = self.nodes.iter().map(|node| node.start).sum();
         let count = self.nodes.len();
-        let id = NodeId(self.random.next());
+        let (id, keeps_number) = (NodeId(self.random.next()), self.random.percent(50));
         let node = &mut self.nodes[index];
         node.start += 1;
         let number = NodeNumber::new(u16::try_from(starts + 1).unwrap());
         let saved = match node.saved.take() {
             None => Saved::new(id, number, Version::ZERO),
             Some(saved) if saved.is_whole => saved,
-            Some(note) => note.after_kill([number], node.cache.latest()).unwrap(),
+            Some(note) => {
+                let left = LeftDeletes { number: keeps_number.then_some(note.number), ..LeftDeletes::default() };
+                note.after_kill(&left, [number], &mut node.cache, Model::kept).unwrap()
+            }
         };
         let config = ReplicaConfig { has_owned_keys: true, serve_after_ms: 30_000, ..config() };
         let mut replica = Replica::new(config, saved, node.start, now);

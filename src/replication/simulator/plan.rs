@@ -43,6 +43,8 @@ pub(super) struct NodePlan {
     pub(super) capacity: usize,
     /// Its items survive a kill.
     pub(super) is_persistent: bool,
+    /// Deletes that survive a kill, beside its note.
+    pub(super) kept_deletes: usize,
 }
 
 /// A run.
@@ -82,6 +84,7 @@ impl Plan {
                 skew_ms: if has_skew { skew(random) } else { 0 },
                 capacity: if is_small && node == 0 { 2 } else { 1000 },
                 is_persistent: is_persistent && random.percent(70),
+                kept_deletes: if random.percent(60) { 30 } else { random.index(4) + 1 },
             })
             .collect();
         let repair_ms = random.within(1_500..=4_000);

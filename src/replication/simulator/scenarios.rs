@@ -1,17 +1,22 @@
 //! Single cases: a few replicas whose frames arrive at once, unless a test holds them back.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use crate::base::{NodeNumber, Version};
 use crate::replication::{
-    Change, Frame, LinkCloseReason, LinkEnd, LinkId, LinkRefusal, LogEntry, MissedChanges, NodeId, Now, OverflowPolicy,
-    PeerEvent, PeerId, PeerState, Replica, ReplicaAction, ReplicaConfig, ReplicaEvent, ReplicatedCache as _, Saved,
-    decode,
+    Change, Frame, KeptDeletes, LinkCloseReason, LinkEnd, LinkId, LinkRefusal, LogEntry, MissedChanges, NodeId, Now,
+    OverflowPolicy, PeerEvent, PeerId, PeerState, Replica, ReplicaAction, ReplicaConfig, ReplicaEvent,
+    ReplicatedCache as _, Saved, decode,
 };
 
+use super::kills::{keep, kept_deletes};
 use super::model::{Model, hash_of};
 
 pub(super) const UNIX_MS: u64 = 1_780_000_000_000;
+
+/// Deletes of a node that survive a kill, beside its note.
+pub(super) const KEPT_DELETES: usize = 4;
 
 pub(super) struct MeshNode {
     pub(super) replica: Replica,
@@ -20,6 +25,8 @@ pub(super) struct MeshNode {
     pub(super) closed: Vec<LinkCloseReason>,
     pub(super) is_serving: bool,
     pub(super) notices: Vec<PeerEvent>,
+    /// Its latest deletes.
+    pub(super) kept: Arc<KeptDeletes>,
 }
 
 /// Replicas, and frames on their way.
@@ -50,6 +57,7 @@ pub(super) fn config() -> ReplicaConfig {
         serve_after_ms: 1 << 40,
         overflow: OverflowPolicy::Resync,
         has_owned_keys: false,
+        owner_digest: 0,
     }
 }
 
@@ -83,7 +91,10 @@ impl Mesh {
 
     fn add(&mut self, config: ReplicaConfig, saved: Saved) {
         let now = Now { unix_ms: UNIX_MS + self.now_ms, steady_ms: self.now_ms };
+        let kept = kept_deletes(KEPT_DELETES);
+        kept.claim(saved.node, saved.number);
         let replica = Replica::new(config, saved, 1, now);
+        replica.clock().keep_in(Arc::clone(&kept));
         let cache = Model::new(usize::MAX, self.now_ms);
         self.nodes.push(MeshNode {
             replica,
@@ -92,6 +103,7 @@ impl Mesh {
             closed: Vec::new(),
             is_serving: false,
             notices: Vec::new(),
+            kept,
         });
     }
 
@@ -200,6 +212,7 @@ impl Mesh {
         let node = &mut self.nodes[index];
         node.cache.now_ms = self.now_ms;
         let version = node.replica.clock().draw((UNIX_MS + self.now_ms).saturating_add_signed(node.skew_ms));
+        keep(&node.kept, version, change);
         make(&mut node.cache, version);
         self.step(index, ReplicaEvent::Local(&[LogEntry { version, change }]));
     }
@@ -408,15 +421,6 @@ fn of_two_nodes_with_one_number_one_takes_another() {
     mesh.set(1, 1, 11);
     mesh.settle();
     assert_eq!(mesh.values(1), [Some(11); 2]);
-}
-
-#[test]
-fn two_nodes_that_dial_each_other_keep_one_link() {
-    let mesh = Mesh::pair();
-    assert_eq!([0, 1].map(|index| mesh.nodes[index].replica.links.len()), [1, 1]);
-    let [first, second] = [0, 1].map(|index| mesh.nodes[index].replica.links.values().next().unwrap().is_up());
-    assert!(first);
-    assert!(second);
 }
 
 #[test]

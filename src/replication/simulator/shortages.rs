@@ -1,5 +1,6 @@
 //! Single cases: a value of a peer finds no memory.
 
+use crate::base::Version;
 use crate::store::PutOutcome;
 
 use super::scenarios::Mesh;
@@ -19,7 +20,7 @@ fn a_value_whose_memory_is_still_read_is_fetched_again_until_there_is_memory() {
 fn a_comparison_ends_although_values_are_fetched_again() {
     let mut mesh = Mesh::pair();
     mesh.split();
-    mesh.nodes[0].replica.log.skip(1);
+    mesh.nodes[0].replica.log.skip(1, Version::ZERO);
     (0..20).for_each(|key| mesh.set(0, key, key));
     mesh.nodes[1].cache.shortages = vec![PutOutcome::Busy; 10];
     mesh.join();

@@ -1,15 +1,17 @@
 //! The world: nodes, their network and their clients, on virtual time.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::base::{NodeNumber, Version};
 use crate::replication::{
-    Change, Counts, LinkId, LogEntry, MissedChanges, Now, PeerId, RemovalReason, Replica, ReplicaAction, ReplicaConfig,
-    ReplicaEvent, ReplicatedCache as _, Saved, decode,
+    Change, Counts, KeptDeletes, LinkId, LogEntry, MissedChanges, Now, PeerId, RemovalReason, Replica, ReplicaAction,
+    ReplicaConfig, ReplicaEvent, ReplicatedCache as _, Saved, decode,
 };
 
 use super::Fault;
 use super::history::{ClientHistory, Expected, Violation};
+use super::kills::{keep, kept_deletes};
 use super::model::{Model, Note, hash_of};
 use super::network::{Network, Path, Payload, other};
 use super::plan::{Incident, NodePlan, Plan};
@@ -56,6 +58,8 @@ pub(super) struct SimulatedNode {
     pub(super) saved: Option<Saved>,
     /// The latest note of what it knows.
     pub(super) note: Option<Saved>,
+    /// Its latest deletes, if its items survive a kill.
+    pub(super) kept: Option<Arc<KeptDeletes>>,
     /// Changes may have been lost at its last end.
     pub(super) has_lost: bool,
     /// Number of times that it was started.
@@ -107,6 +111,7 @@ impl SimulatedWorld {
             replica: None,
             saved: None,
             note: None,
+            kept: plan.is_persistent.then(|| kept_deletes(plan.kept_deletes)),
             has_lost: false,
             start: 0,
             is_stopped: false,
@@ -340,7 +345,12 @@ impl SimulatedWorld {
         let saved = self.what_is_left(index);
         let node = &mut self.nodes[index];
         node.start += 1;
+        let (id, number) = (saved.node, saved.number);
         let mut replica = Replica::new(config, saved, node.start, now);
+        if let Some(kept) = &node.kept {
+            kept.claim(id, number);
+            replica.clock().keep_in(Arc::clone(kept));
+        }
         replica.fault = self.fault;
         (0..count)
             .filter(|peer| *peer != index)
@@ -373,6 +383,7 @@ impl SimulatedWorld {
             serve_after_ms: 1_000,
             overflow: self.plan.overflow,
             has_owned_keys: false,
+            owner_digest: 0,
         }
     }
 
@@ -520,6 +531,9 @@ impl SimulatedWorld {
         node.cache.sweep();
         let version = replica.clock().draw(now.unix_ms);
         let Some(change) = make(&mut node.cache, version) else { return Ok(None) };
+        if let Some(kept) = &node.kept {
+            keep(kept, version, change);
+        }
         match change {
             Change::Flush => self.history.flush(version),
             Change::Delete(hash) => {

@@ -300,9 +300,10 @@ impl WorkerStore {
         if was_live && !self.compares(&item, removal.compare) {
             return (RemoveOutcome::Exists, Version::ZERO);
         }
-        self.unlink(&mut bucket, slot, &item);
         let is_noted = was_live || removal.compare.is_none();
+        // First, so that no kill comes in between. The bucket is locked, so no other change comes in between either.
         let version = if is_noted { self.note_deleted(&bucket, key.hash) } else { Version::ZERO };
+        self.unlink(&mut bucket, slot, &item);
         if !was_live {
             self.report_departure(&bucket, why_dead, key.hash, &item);
         }
