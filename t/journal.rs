@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use larder::base::{Clock, Deadline, Delta, HashedKey, Key, KeyHash, RelTime, StoreMode, Version};
+use larder::base::{Clock, Deadline, Delta, HashedKey, Key, KeyHash, Moment, RelTime, StoreMode, Version};
 use larder::memory::ClassPlan;
 use larder::store::{
     ArithOptions, Departure, DepartureReason, DepartureSink, Engine, FetchOptions, Journal, JournalEntry, Removal,
@@ -40,7 +40,7 @@ struct NotedJournal {
 }
 
 impl Journal for NotedJournal {
-    fn draw(&self, _thread: usize) -> Version {
+    fn draw(&self, _thread: usize, _moment: Moment) -> Version {
         Version::from_bits(self.last.fetch_add(1, Ordering::Relaxed) + 1)
     }
 

@@ -97,6 +97,9 @@ pub trait ReplicatedCache {
     /// The version of an item.
     fn version(&self, hash: KeyHash) -> Option<Version>;
 
+    /// Announces reads that follow.
+    fn prefetch(&self, _hashes: &[KeyHash]) {}
+
     /// Shows an item to `visit`. False if it is absent.
     fn read(&self, hash: KeyHash, visit: &mut dyn FnMut(&VersionedValue<'_>)) -> bool {
         self.read_if(hash, &|_| true, visit).is_some()

@@ -32,6 +32,16 @@ pub enum Change {
     Flush,
 }
 
+impl Change {
+    /// The key whose value the peers need.
+    pub(super) const fn value_hash(self) -> Option<KeyHash> {
+        match self {
+            Self::Set(hash) | Self::Touch { hash, .. } => Some(hash),
+            Self::Delete(_) | Self::Flush => None,
+        }
+    }
+}
+
 /// One change by this node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogEntry {

@@ -90,6 +90,10 @@ impl ReplicatedCache for StoreCache {
         self.items.version(hash)
     }
 
+    fn prefetch(&self, hashes: &[KeyHash]) {
+        self.items.prefetch(hashes);
+    }
+
     fn read_if(
         &self,
         hash: KeyHash,

@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use arrayvec::ArrayVec;
+
 use crate::base::{KeyHash, Version, VersionedValue};
 
 use super::apply::Applied;
@@ -23,6 +25,8 @@ use super::vector::VersionVector;
 
 /// A frame of records is closed when it has this length.
 const BATCH_BYTES: usize = 64 << 10;
+/// Values that are prefetched together.
+const PREFETCHED: usize = 16;
 
 impl Replica {
     pub(super) fn pump_all(&mut self, context: &mut StepContext<'_, impl ReplicatedCache>) {
@@ -72,10 +76,14 @@ impl Replica {
         }
         let Some(link) = self.links.get(&id) else { return false };
         let conveyed = self.log.through(from);
-        let (mut to, mut too_large) = (from.max(self.log.first()), 0);
+        let start = from.max(self.log.first());
+        let (mut to, mut too_large) = (start, 0);
         while batch.len() < BATCH_BYTES
             && let Some(entry) = self.log.get(to)
         {
+            if (to - start) % PREFETCHED as u64 == 0 {
+                self.prefetch(to, context.cache);
+            }
             too_large += u64::from(!self.push_change(link, entry, conveyed, batch, context.cache));
             to += 1;
         }
@@ -93,6 +101,13 @@ impl Replica {
             link.records_at_ms = context.now.steady_ms;
         }
         true
+    }
+
+    /// Prefetches the values of the next [`PREFETCHED`] changes in the log.
+    fn prefetch(&self, from: u64, cache: &impl ReplicatedCache) {
+        let entries = (from..).take(PREFETCHED).map_while(|position| self.log.get(position));
+        let hashes: ArrayVec<KeyHash, PREFETCHED> = entries.filter_map(|entry| entry.change.value_hash()).collect();
+        cache.prefetch(&hashes);
     }
 
     /// The peer misses changes that the log has no longer. It gets the latest flush nevertheless.

@@ -9,7 +9,7 @@
 //! A store has a journal if its items are replicated. Then each item has a version, which is also its CAS unique.
 //! Without a journal, a change costs one test of the worker's own memory.
 
-use crate::base::{KeyHash, Version};
+use crate::base::{KeyHash, Moment, Version};
 use crate::index::BucketGuard;
 
 use super::cache::Store;
@@ -35,8 +35,9 @@ pub enum JournalEntry {
 
 /// Gives versions to changes, and passes them on. Threads are numbered from 0 in the order of [`Store::join`].
 pub trait Journal: Send + Sync {
-    /// The version of a change that a thread is about to make visible.
-    fn draw(&self, thread: usize) -> Version;
+    /// The version of a change that a thread is about to make visible. `moment` is the thread's last reading of the
+    /// clock.
+    fn draw(&self, thread: usize, moment: Moment) -> Version;
 
     /// The change that the thread has drawn a version for is visible. A delete is about to be, and the bucket is locked
     /// until then. A kill after the call does not lose the change. Returns whether the client that has made it should
@@ -79,7 +80,7 @@ impl WorkerStore {
     #[inline]
     pub(super) fn note_deleted(&self, _bucket: &BucketGuard<'_>, hash: KeyHash) -> Version {
         let Some(journal) = self.journal else { return Version::ZERO };
-        let version = journal.draw(self.thread);
+        let version = journal.draw(self.thread, self.moment);
         self.note_change(journal, JournalEntry::Delete(hash));
         version
     }
@@ -98,7 +99,7 @@ impl WorkerStore {
     /// changes are not noted.
     pub(super) fn note_flushed(&self) {
         if let Some(journal) = self.store.journal() {
-            journal.draw(self.thread);
+            journal.draw(self.thread, self.moment);
             journal.note(self.thread, JournalEntry::Flush);
         }
     }

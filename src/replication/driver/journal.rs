@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::base::{Clock, KeyHash, Version};
+use crate::base::{Clock, KeyHash, Moment, Version};
 use crate::replication::kept_deletes::KeptDeletes;
 use crate::replication::log::Change;
 use crate::store::{Journal, JournalEntry};
@@ -25,9 +25,8 @@ impl RingJournal {
 }
 
 impl Journal for RingJournal {
-    fn draw(&self, thread: usize) -> Version {
-        let unix_ms = u64::try_from(self.clock.unix_ms()).unwrap_or(0);
-        self.rings.draw(thread, unix_ms)
+    fn draw(&self, thread: usize, moment: Moment) -> Version {
+        self.rings.draw(thread, moment.ms(), || u64::try_from(self.clock.unix_ms()).unwrap_or(0))
     }
 
     fn note(&self, thread: usize, entry: JournalEntry) -> bool {

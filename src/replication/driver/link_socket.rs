@@ -34,12 +34,44 @@ pub(super) struct LinkSocket {
     pub(super) connecting_since_ms: Option<u64>,
     pub(super) is_readable: bool,
     pub(super) is_writable: bool,
+    /// The peer, or the kernel, has ended the connection. What has arrived is read before.
+    pub(super) is_ending: bool,
     session: Option<Box<LinkSession>>,
     /// Why the session has failed, or could not begin.
     failure: Option<LinkFailure>,
-    input: Vec<u8>,
+    input: InputBytes,
     output: Vec<u8>,
     written: usize,
+}
+
+/// Bytes that have arrived, at the start of a buffer. It is cleared once, and not for each read.
+#[derive(Debug, Default)]
+pub(super) struct InputBytes {
+    buffer: Vec<u8>,
+    len: usize,
+}
+
+impl InputBytes {
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.buffer[..self.len]
+    }
+
+    /// Space for one read.
+    fn space(&mut self) -> &mut [u8] {
+        if self.buffer.len() < self.len + READ_BYTES {
+            self.buffer.resize(self.len + READ_BYTES, 0);
+        }
+        &mut self.buffer[self.len..]
+    }
+
+    /// Drops the first bytes, and space that is rarely used.
+    fn drop_first(&mut self, count: usize) {
+        self.buffer.copy_within(count..self.len, 0);
+        self.len -= count;
+        if self.len == 0 && self.buffer.len() > READ_BYTES_MAX * 2 {
+            self.buffer = Vec::new();
+        }
+    }
 }
 
 impl LinkSocket {
@@ -56,9 +88,10 @@ impl LinkSocket {
             connecting_since_ms,
             is_readable: is_connected,
             is_writable: is_connected,
+            is_ending: false,
             session: session.map(Box::new),
             failure: None,
-            input: Vec::new(),
+            input: InputBytes::default(),
             output: Vec::new(),
             written: 0,
         }
@@ -68,10 +101,10 @@ impl LinkSocket {
     pub(super) fn read(&mut self) -> SocketProgress {
         let Some(mut session) = self.session.take() else { return self.read_plain() };
         // The session opens what the socket has, and keeps the beginning of a record.
-        let opened = std::mem::take(&mut self.input);
+        let mut opened = std::mem::take(&mut self.input);
         let mut progress = self.read_plain();
-        let sealed = std::mem::replace(&mut self.input, opened);
-        if let Err(failure) = session.open(&sealed, &mut self.input) {
+        opened.buffer.truncate(opened.len);
+        if let Err(failure) = session.open(self.input.bytes(), &mut opened.buffer) {
             // Ignored: the alert says why the link ends. A peer that does not read it is told by its log.
             let _ = session.send(&mut self.stream);
             self.failure = Some(failure);
@@ -79,20 +112,26 @@ impl LinkSocket {
         } else if progress == SocketProgress::Lost && self.dialled.is_some() && !session.is_ready() {
             self.failure = Some(LinkFault::Ended.into());
         }
+        self.input = InputBytes { len: opened.buffer.len(), buffer: opened.buffer };
         self.session = Some(session);
         progress
     }
 
     fn read_plain(&mut self) -> SocketProgress {
-        let end = self.input.len() + READ_BYTES_MAX;
-        while self.input.len() < end {
-            let len = self.input.len();
-            self.input.resize(len + READ_BYTES, 0);
-            let result = self.stream.read(&mut self.input[len..]);
-            self.input.truncate(len + result.as_ref().copied().unwrap_or(0));
-            match result {
+        let end = self.input.len + READ_BYTES_MAX;
+        while self.input.len < end {
+            let space = self.input.space();
+            let room = space.len();
+            match self.stream.read(space) {
                 Ok(0) => return SocketProgress::Lost,
-                Ok(_) => {}
+                Ok(bytes) => {
+                    self.input.len += bytes;
+                    if bytes < room && !self.is_ending {
+                        // The kernel reports what comes later, and the end.
+                        self.is_readable = false;
+                        return SocketProgress::Blocked;
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.is_readable = false;
@@ -105,22 +144,23 @@ impl LinkSocket {
     }
 
     /// The bytes that have arrived. They come back with [`LinkSocket::put_input`].
-    pub(super) fn take_input(&mut self) -> Vec<u8> {
+    pub(super) fn take_input(&mut self) -> InputBytes {
         std::mem::take(&mut self.input)
     }
 
     /// Gives bytes back, without the first ones, which were used.
-    pub(super) fn put_input(&mut self, mut input: Vec<u8>, used: usize) {
-        input.drain(..used);
-        if input.is_empty() && input.capacity() > READ_BYTES_MAX * 2 {
-            input = Vec::new();
-        }
+    pub(super) fn put_input(&mut self, mut input: InputBytes, used: usize) {
+        input.drop_first(used);
         self.input = input;
     }
 
     /// Adds bytes to what waits.
-    pub(super) fn queue(&mut self, bytes: &[u8]) {
-        self.output.extend_from_slice(bytes);
+    pub(super) fn queue(&mut self, bytes: Vec<u8>) {
+        if self.output.is_empty() {
+            self.output = bytes;
+        } else {
+            self.output.extend_from_slice(&bytes);
+        }
     }
 
     /// Why the session has failed, or could not begin.

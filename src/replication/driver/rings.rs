@@ -37,6 +37,8 @@ struct WorkerRing {
     entries: Vec<LogEntry>,
     /// A version that was drawn for a change that is not in `entries` yet.
     drawn: Option<Version>,
+    /// When the thread has last read its own clock, and what the wall clock said then, in milliseconds.
+    wall_clock: (u64, u64),
     /// Changes that found it full.
     missed: u64,
     /// Deletes that found the ring full, in the order of their versions.
@@ -80,9 +82,15 @@ impl ChangeRings {
 
     /// Draws the version of a change that the thread is about to make visible. The thread holds the lock of the key's
     /// bucket, and [`ChangeRings::push`] or [`ChangeRings::withdraw`] follows before it draws again.
-    pub fn draw(&self, thread: usize, unix_ms: u64) -> Version {
+    ///
+    /// `at_ms` is the thread's last reading of its clock. The wall clock, in milliseconds since 1970, is read once for
+    /// each.
+    pub fn draw(&self, thread: usize, at_ms: u64, unix_ms: impl FnOnce() -> u64) -> Version {
         let mut ring = self.rings[thread].lock();
-        let version = self.clock.draw(unix_ms);
+        if ring.wall_clock.0 != at_ms {
+            ring.wall_clock = (at_ms, unix_ms());
+        }
+        let version = self.clock.draw(ring.wall_clock.1);
         ring.drawn = Some(version);
         version
     }
@@ -257,21 +265,21 @@ mod tests {
     fn changes_of_two_threads_come_in_the_order_of_their_versions() {
         let (rings, mut reader) = rings(100);
         let drawn = [0, 1, 1, 0, 1].map(|thread| {
-            let version = rings.draw(thread, NOW_MS);
+            let version = rings.draw(thread, NOW_MS, || NOW_MS);
             rings.push(thread, set(version.bits()));
             version
         });
         let mut entries = Vec::new();
         let taken = reader.take(NOW_MS, &mut entries);
         assert_eq!(entries.iter().map(|entry| entry.version).collect::<Vec<_>>(), drawn);
-        assert!(taken.through >= drawn[4] && taken.through < rings.draw(0, NOW_MS));
+        assert!(taken.through >= drawn[4] && taken.through < rings.draw(0, NOW_MS, || NOW_MS));
     }
 
     #[test]
     fn a_change_that_is_not_visible_yet_holds_back_later_ones() {
         let (rings, mut reader) = rings(100);
-        let first = rings.draw(0, NOW_MS);
-        let second = rings.draw(1, NOW_MS);
+        let first = rings.draw(0, NOW_MS, || NOW_MS);
+        let second = rings.draw(1, NOW_MS, || NOW_MS);
         rings.push(1, set(2));
         let mut entries = Vec::new();
         let taken = reader.take(NOW_MS, &mut entries);
@@ -280,7 +288,7 @@ mod tests {
         let taken = reader.take(NOW_MS, &mut entries);
         assert_eq!(entries.iter().map(|entry| entry.version).collect::<Vec<_>>(), [first, second]);
         assert!(taken.through >= second);
-        rings.draw(0, NOW_MS);
+        rings.draw(0, NOW_MS, || NOW_MS);
         rings.withdraw(0);
         assert!(reader.take(NOW_MS, &mut entries).through >= taken.through);
         assert_eq!(entries.len(), 2);
@@ -289,9 +297,9 @@ mod tests {
     #[test]
     fn a_delete_is_found_until_it_is_taken() {
         let (rings, mut reader) = rings(100);
-        let before = rings.draw(0, NOW_MS);
+        let before = rings.draw(0, NOW_MS, || NOW_MS);
         rings.push(0, set(1));
-        let version = rings.draw(1, NOW_MS);
+        let version = rings.draw(1, NOW_MS, || NOW_MS);
         rings.push(1, Change::Delete(KeyHash(1)));
         let found = |hash, version| rings.has_delete(KeyHash(hash), version);
         assert_eq!([found(1, before), found(1, version), found(2, before)], [true, false, false]);
@@ -304,7 +312,7 @@ mod tests {
         let (rings, mut reader) = rings(1);
         let mut missed = |changes: &[Change]| {
             let push = |change: &Change| {
-                let version = rings.draw(0, NOW_MS);
+                let version = rings.draw(0, NOW_MS, || NOW_MS);
                 rings.push(0, *change);
                 version
             };
@@ -328,7 +336,7 @@ mod tests {
         let mut reader = RingReader::new(Arc::clone(&rings));
         let push = |count: u64| {
             (0..count).for_each(|hash| {
-                rings.draw(0, NOW_MS);
+                rings.draw(0, NOW_MS, || NOW_MS);
                 rings.push(0, set(hash));
             });
             rings.take_delay_ms()
@@ -343,9 +351,9 @@ mod tests {
     #[test]
     fn a_delete_that_a_full_ring_has_missed_is_found_until_it_is_taken() {
         let (rings, mut reader) = rings(1);
-        let before = rings.draw(0, NOW_MS);
+        let before = rings.draw(0, NOW_MS, || NOW_MS);
         [set(1), Change::Delete(KeyHash(7))].into_iter().for_each(|change| {
-            rings.draw(0, NOW_MS);
+            rings.draw(0, NOW_MS, || NOW_MS);
             rings.push(0, change);
         });
         assert!(rings.has_delete(KeyHash(7), before));
@@ -358,7 +366,7 @@ mod tests {
         let (rings, mut reader) = rings(1);
         let versions: Vec<Version> = (0..MISSED_DELETES_SHARE as u64 + 4)
             .map(|hash| {
-                let version = rings.draw(0, NOW_MS);
+                let version = rings.draw(0, NOW_MS, || NOW_MS);
                 rings.push(0, Change::Delete(KeyHash(hash)));
                 version
             })

@@ -213,7 +213,7 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
                     }
                     ReplicaAction::Send { link, bytes } => {
                         if let Some(connection) = self.connections.get_mut(&link) {
-                            connection.queue(&bytes);
+                            connection.queue(bytes);
                         }
                     }
                     ReplicaAction::Close { link, reason } => {
@@ -479,7 +479,8 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
     /// The kernel reports a socket.
     fn note(&mut self, link: LinkId, event: &Event) {
         let Some(connection) = self.connections.get_mut(&link) else { return };
-        connection.is_readable |= event.is_readable() || event.is_error() || event.is_read_closed();
+        connection.is_ending |= event.is_error() || event.is_read_closed();
+        connection.is_readable |= event.is_readable() || connection.is_ending;
         connection.is_writable |= event.is_writable();
         if connection.connecting_since_ms.is_none() {
             return;
@@ -515,7 +516,7 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
             let Some(connection) = self.connections.get_mut(&link) else { continue };
             let progress = connection.read();
             let input = connection.take_input();
-            let used = self.receive(link, &input);
+            let used = self.receive(link, input.bytes());
             if let (Some(used), Some(connection)) = (used, self.connections.get_mut(&link)) {
                 connection.put_input(input, used);
             }

@@ -133,7 +133,8 @@ impl TestNode {
 
     fn set(&self, key: u64, write: u64) {
         let mut cache = self.cache.0.lock().unwrap();
-        let version = self.rings.draw(0, unix_ms(&self.clock));
+        let now_ms = unix_ms(&self.clock);
+        let version = self.rings.draw(0, now_ms, || now_ms);
         cache.set(key, version, write, None);
         self.rings.push(0, Change::Set(hash_of(key)));
     }

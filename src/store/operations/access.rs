@@ -146,7 +146,7 @@ impl WorkerStore {
     fn touch_item(&self, _bucket: &BucketGuard<'_>, hash: KeyHash, item: &ItemRef<'_>, deadline: Deadline) {
         let Some(journal) = self.journal else { return item.set_deadline(deadline) };
         let base = item.version().map_or(Version::ZERO, Version::from_bits);
-        item.touch(deadline, Some(journal.draw(self.thread).bits()));
+        item.touch(deadline, Some(journal.draw(self.thread, self.moment).bits()));
         self.note_change(journal, JournalEntry::Touch { hash, base });
     }
 

@@ -294,7 +294,7 @@ impl WorkerStore {
 
     /// Gives an item that is about to be linked the version of this change.
     fn draw_version(&self, journal: &dyn Journal, complete: &mut CompleteItem) -> u64 {
-        let version = journal.draw(self.thread).bits();
+        let version = journal.draw(self.thread, self.moment).bits();
         complete.set_version(&self.store.slabs, version);
         version
     }

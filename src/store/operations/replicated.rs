@@ -52,6 +52,8 @@ pub struct ReplicaStore {
     worker: RefCell<WorkerStore>,
     /// Of a value that is a chain, all pieces together.
     joined: Cell<Vec<u8>>,
+    /// Whether the clock was read in this turn.
+    has_begun: Cell<bool>,
 }
 
 impl ReplicaStore {
@@ -61,8 +63,8 @@ impl ReplicaStore {
         worker.journal = None;
         // The journal may come later.
         worker.has_plain_items = false;
-        let joined = Cell::default();
-        Self { store, participant: RefCell::new(participant), worker: RefCell::new(worker), joined }
+        let (participant, worker) = (RefCell::new(participant), RefCell::new(worker));
+        Self { store, participant, worker, joined: Cell::default(), has_begun: Cell::new(false) }
     }
 
     /// Number of items, to within a few per worker.
@@ -78,6 +80,17 @@ impl ReplicaStore {
     /// The version of the item whose key has this hash.
     pub fn version(&self, hash: KeyHash) -> Option<Version> {
         self.pinned(|pin, worker| worker.find_hashed(pin, hash).map(|item| version_of(&item)))
+    }
+
+    /// Prefetches the items that have these hashes, for reads that follow.
+    pub fn prefetch(&self, hashes: &[KeyHash]) {
+        let index = &self.store.index;
+        hashes.iter().for_each(|hash| index.home(*hash).prefetch());
+        self.pinned(|pin, worker| {
+            for hash in hashes {
+                worker.prefetch_item(pin, index.home(*hash), *hash);
+            }
+        });
     }
 
     /// Shows the item whose key has this hash, if `wants` says so of its version. Returns the version; `None`: it is
@@ -236,6 +249,7 @@ impl ReplicaStore {
     /// Hands on what other threads wait for. The thread calls it at the end of each turn.
     pub fn end_turn(&self) {
         self.worker.borrow_mut().end_turn();
+        self.has_begun.set(false);
     }
 
     /// Stores a value, some times while its memory is still read.
@@ -266,7 +280,9 @@ impl ReplicaStore {
     fn pinned<R>(&self, work: impl FnOnce(&Pin, &mut WorkerStore) -> R) -> R {
         let (mut participant, mut worker) = (self.participant.borrow_mut(), self.worker.borrow_mut());
         let pin = participant.pin();
-        worker.begin_turn();
+        if !self.has_begun.replace(true) {
+            worker.begin_turn();
+        }
         work(&pin, &mut worker)
     }
 }

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::replicated::ReplicaStore;
-use crate::base::{Clock, HashedKey, Key, KeyHash, RelTime, Version};
+use crate::base::{Clock, HashedKey, Key, KeyHash, Moment, RelTime, Version};
 use crate::memory::ClassPlan;
 use crate::store::cache::Store;
 use crate::store::engine::{Engine as _, StoreOutcome, Write};
@@ -27,7 +27,7 @@ struct TestJournal {
 struct SharedJournal(Arc<TestJournal>);
 
 impl Journal for SharedJournal {
-    fn draw(&self, _thread: usize) -> Version {
+    fn draw(&self, _thread: usize, _moment: Moment) -> Version {
         let on_draw = self.0.on_draw.lock().unwrap().take();
         on_draw.into_iter().for_each(|call| call());
         DRAWN
@@ -99,6 +99,7 @@ fn a_flush_for_later_that_the_replication_thread_carries_out_is_noted() {
     rig.client.1.flush_at(RelTime(rig.clock.read().now.0 + 1));
     assert_eq!(rig.replica.version(hash), Some(DRAWN));
     rig.clock.shift(2);
+    rig.replica.end_turn();
     assert_eq!(rig.replica.version(hash), None);
     assert_eq!(*rig.journal.noted.lock().unwrap(), [JournalEntry::Set(hash), JournalEntry::Flush]);
 }
