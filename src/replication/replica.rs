@@ -90,6 +90,8 @@ pub enum ReplicaEvent<'e> {
     },
     /// A peer could not be dialled.
     Unreachable(PeerId),
+    /// The only address of a peer refuses connections: no process listens there.
+    NotListening(PeerId),
     /// A frame has arrived.
     Received {
         /// Where.
@@ -302,11 +304,10 @@ impl Replica {
             }
             ReplicaEvent::Missed(missed) => self.note_missed(missed, context),
             ReplicaEvent::Opened { link, dialled, nonce } => self.open(link, dialled, nonce, context),
-            ReplicaEvent::Unreachable(peer) => {
-                if let Some(peer) = self.peers.get_mut(&peer) {
-                    peer.last_end = Some(LinkEnd::Unreachable);
-                }
-                self.back_off(peer, true, now.steady_ms);
+            ReplicaEvent::Unreachable(peer) => self.note_unreachable(peer, now.steady_ms),
+            ReplicaEvent::NotListening(peer) => {
+                self.note_unreachable(peer, now.steady_ms);
+                self.end_membership(peer, context);
             }
             ReplicaEvent::Received { link, sequence, bytes, frame } => {
                 if let Some(link) = self.links.get_mut(&link) {
@@ -555,6 +556,13 @@ impl Replica {
             });
             self.back_off(peer_id, !link.is_up() && !is_passing, context.now.steady_ms);
         }
+    }
+
+    fn note_unreachable(&mut self, peer: PeerId, now_ms: u64) {
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.last_end = Some(LinkEnd::Unreachable);
+        }
+        self.back_off(peer, true, now_ms);
     }
 
     /// Dials a peer later. `was_vain`: there was no link.

@@ -2,14 +2,17 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use super::{free_ports, gets, node, peer_row};
-use crate::support::{Client, Server, wait_until};
+use crate::support::{Client, Server, now, wait_until};
 
 /// Rounds in which two clients add one key on two nodes.
 const RACES: usize = 200;
 /// Keys that clients lock while a node is killed.
 const LOCKS: usize = 8;
+/// A node that falls silent keeps others from giving locks for this time.
+const LEASE: Duration = Duration::from_secs(5);
 const STORED: &[u8] = b"STORED\r\n";
 const NOT_STORED: &[u8] = b"NOT_STORED\r\n";
 
@@ -187,6 +190,19 @@ fn a_lock_has_one_holder_while_its_owner_is_killed() {
         wait_until("locks are given again", || taken_from(before.map(|count| count + 10)));
         is_over.store(true, Ordering::SeqCst);
     });
+}
+
+/// A node that is killed ends its connections, and refuses new ones. No client waits for its lease.
+#[test]
+fn locks_are_given_again_before_the_lease_of_a_killed_node_is_over() {
+    let [server, doomed] = lock_nodes::<2>();
+    let mut client = server.client();
+    doomed.kill();
+    let killed = now();
+    wait_until("all locks are given", || {
+        (0..32).all(|key| reply(&mut client, &format!("add lock.k{key} 0 1 1\r\n1\r\n")) != no_owner())
+    });
+    assert!(killed.elapsed() < LEASE, "{:?}", killed.elapsed());
 }
 
 #[test]

@@ -74,6 +74,11 @@ impl AddressBook {
         self.peers.values().any(is_it)
     }
 
+    /// Whether a peer can only be at the address that was dialled last.
+    pub(super) fn has_one_address(&self, peer: PeerId) -> bool {
+        self.peers.get(&peer).is_some_and(|peer| literal(&peer.endpoint).is_some() || peer.resolved.len() == 1)
+    }
+
     /// Where to dial a peer. Of several addresses, the next one each time.
     pub(super) fn target(&mut self, id: PeerId, sender: &Sender<PeerOrder>) -> DialTarget {
         let Some(peer) = self.peers.get_mut(&id) else { return DialTarget::Nowhere };

@@ -1,10 +1,12 @@
 //! A socket of a link: bytes that have arrived, and bytes that wait to be written. With -o repl_tls, a session opens
 //! and seals them.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::{self, Read as _, Write as _};
 
 use mio::net::TcpStream;
 
+use crate::replication::frame::Nonce;
 use crate::replication::link::PeerId;
 use crate::tls::{LinkFailure, LinkFault, LinkSession, is_tls};
 
@@ -240,4 +242,13 @@ impl LinkSocket {
             Err(error) => Err(error),
         }
     }
+}
+
+/// A random number. std's `RandomState` is randomly keyed, and no other key makes the same hash.
+pub(super) fn nonce() -> Nonce {
+    let mut nonce = Nonce::default();
+    for half in nonce.as_chunks_mut().0 {
+        *half = RandomState::new().build_hasher().finish().to_le_bytes();
+    }
+    nonce
 }

@@ -1,7 +1,6 @@
 //! The thread: one poll loop for all links of a node.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -15,7 +14,7 @@ use mio::{Events, Interest, Poll, Token};
 use crate::base::{Clock, Repeated};
 use crate::replication::cache::ReplicatedCache;
 use crate::replication::control::NodeReport;
-use crate::replication::frame::{FrameError, HANDSHAKE_BYTES_MAX, LinkRefusal, Nonce, decode};
+use crate::replication::frame::{FrameError, HANDSHAKE_BYTES_MAX, LinkRefusal, decode};
 use crate::replication::link::{LinkId, PeerId};
 use crate::replication::log::LogEntry;
 use crate::replication::notice::{OTHER_OWNERS, PeerEvent, PeerNotice};
@@ -26,7 +25,7 @@ use crate::tls::{LinkFault, LinkSession};
 
 use super::dial::{AddressBook, DialTarget, LOCAL_HOST};
 use super::keeping::Keeping;
-use super::link_socket::{LinkSocket, SocketProgress};
+use super::link_socket::{LinkSocket, SocketProgress, nonce};
 use super::listening::{LinkListener, site_of};
 use super::owned_keys::PendingAnswers;
 use super::{DriverConfig, LocalChanges, PeerOrder};
@@ -491,9 +490,14 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
                 connection.connecting_since_ms = None;
                 self.step(ReplicaEvent::Opened { link, dialled, nonce: nonce() });
             }
-            (Err(_), dialled) => {
+            (Err(error), dialled) => {
                 self.connections.remove(&link);
-                dialled.into_iter().for_each(|peer| self.step(ReplicaEvent::Unreachable(peer)));
+                let is_refused = error.kind() == io::ErrorKind::ConnectionRefused;
+                if let Some(peer) = dialled {
+                    let is_silent = is_refused && self.book.has_one_address(peer);
+                    let event = if is_silent { ReplicaEvent::NotListening } else { ReplicaEvent::Unreachable };
+                    self.step(event(peer));
+                }
             }
         }
     }
@@ -588,13 +592,4 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
 
 fn now_of(clock: &Clock) -> Now {
     Now { unix_ms: u64::try_from(clock.unix_ms()).unwrap_or(0), steady_ms: clock.real_us() / 1000 }
-}
-
-/// A random number. std's `RandomState` is randomly keyed, and no other key makes the same hash.
-fn nonce() -> Nonce {
-    let mut nonce = Nonce::default();
-    for half in nonce.as_chunks_mut().0 {
-        *half = RandomState::new().build_hasher().finish().to_le_bytes();
-    }
-    nonce
 }

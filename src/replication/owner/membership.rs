@@ -10,11 +10,14 @@
 //!
 //! A member that is not heard of counts for a lease, and has stopped to act long before: the lease is longer. Two nodes
 //! that cannot reach each other act both after that time. There is no majority, so that one of two nodes can go on.
+//!
+//! A member whose process has ended does not count any more: its link is gone, and the address where it was dialled
+//! before refuses connections.
 
 use crate::base::{KeyHash, Version, combined};
 use crate::replication::cache::ReplicatedCache;
 use crate::replication::frame::{Frame, NodeId, PEERS_MAX};
-use crate::replication::link::{Link, LinkId};
+use crate::replication::link::{Link, LinkId, PeerId};
 use crate::replication::replica::{Replica, StepContext};
 use crate::replication::vector::VersionVector;
 
@@ -181,6 +184,23 @@ impl Replica {
             self.send_members(id, context);
         }
         self.retry_asked(context);
+    }
+
+    /// No process listens any more where a peer did.
+    pub(in crate::replication) fn end_membership(
+        &mut self,
+        peer: PeerId,
+        context: &mut StepContext<'_, impl ReplicatedCache>,
+    ) {
+        let Some(node) = self.peers.get(&peer).and_then(|peer| peer.node) else { return };
+        let is_linked = self.links.values().any(|link| link.node() == Some(node));
+        let Some(owners) = self.owners.as_mut().filter(|_| !is_linked) else { return };
+        if owners.members.remove(&node).is_some() {
+            owners.note_other_members();
+            self.send_members_to_all(context);
+            self.withdraw_orphans(context);
+            self.retry_asked(context);
+        }
     }
 
     /// Time has passed.

@@ -356,7 +356,9 @@ impl LockWorld {
             let at = usize::try_from(peer.0).unwrap();
             let is_blocked = [(node, at), (at, node)].iter().any(|(from, to)| self.network.path(*from, *to).is_blocked);
             if is_blocked || !self.runs(at) {
-                self.step(node, ReplicaEvent::Unreachable(peer))?;
+                let is_gone = !is_blocked && self.nodes[at].replica.is_none();
+                let event = if is_gone { ReplicaEvent::NotListening } else { ReplicaEvent::Unreachable };
+                self.step(node, event(peer))?;
                 continue;
             }
             let (near, far) = self.network.connect((node, start), (at, self.nodes[at].start), self.now_ms);
@@ -582,8 +584,7 @@ fn the_lock_of_another_client_is_not_undone() {
     // The lock is released meanwhile, and another client has the next one.
     let lock = |action| OwnedRequest { key: format!("key-{}", mesh.key).into_bytes().into(), action };
     let add = OwnedAction::Add { client_flags: 0, is_binary_key: false, ttl_ms: None, data: [2; 8].into() };
-    let requests = [lock(OwnedAction::Delete { compare: None }), lock(add)];
-    for request in requests {
+    for request in [lock(OwnedAction::Delete { compare: None }), lock(add)] {
         mesh.world.nodes[1].cache.carry_out(&request);
     }
     let next = mesh.version(1);
