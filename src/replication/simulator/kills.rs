@@ -6,6 +6,7 @@ use crate::base::atomic::fixed::AtomicU64;
 use crate::base::{KeyHash, Version};
 use crate::replication::{Change, KeptDeletes, LeftDeletes, LinkId, NodeId, ReplicatedCache as _, Saved};
 
+use super::Fault;
 use super::model::Model;
 use super::network::{ConnectionEnd, Payload};
 use super::world::{SimulatedNode, SimulatedWorld};
@@ -79,7 +80,10 @@ impl SimulatedWorld {
             Some(saved) if saved.is_whole => saved,
             Some(note) => {
                 self.has_used_note = true;
-                let left = node.kept.as_ref().map_or_else(LeftDeletes::default, |kept| kept.left(note.node));
+                let mut left = node.kept.as_ref().map_or_else(LeftDeletes::default, |kept| kept.left(note.node));
+                if self.fault == Some(Fault::LostOwnDelete) {
+                    left.deletes.clear();
+                }
                 note.after_kill(&left, [number], &mut node.cache, Model::kept).unwrap()
             }
             // Items that survived without it are those of a node that has seen nothing.

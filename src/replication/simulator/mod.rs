@@ -43,6 +43,8 @@ pub(super) enum Fault {
     WrongTieBreak,
     /// Whatever arrives last wins.
     AppliedOlder,
+    /// A node that was killed does not find the deletes that it has kept, and does not know that.
+    LostOwnDelete,
     /// The owner of a key does not ask whether the others agree.
     ActsAlone,
 }
@@ -96,6 +98,11 @@ fn is_found(fault: Fault) -> bool {
 #[test]
 fn a_lost_tombstone_is_found() {
     assert!(is_found(Fault::LostTombstone));
+}
+
+#[test]
+fn a_lost_own_delete_is_found() {
+    assert!(is_found(Fault::LostOwnDelete));
 }
 
 #[test]

@@ -87,7 +87,7 @@ struct Client {
 pub(super) struct SimulatedWorld {
     pub(super) random: Random,
     plan: Plan,
-    fault: Option<Fault>,
+    pub(super) fault: Option<Fault>,
     now_ms: u64,
     events: BTreeMap<(u64, u64), SimulatedEvent>,
     next_event: u64,
