@@ -1,4 +1,4 @@
-//! The one integration test binary.
+//! The integration tests of the server and its tools. Those of the store alone are in engine/.
 
 /// Each named script becomes a test: played in every delivery against servers of its own.
 macro_rules! transcripts {
@@ -21,7 +21,6 @@ mod commands;
 mod corpus;
 mod docs;
 mod dumps;
-mod engine_calls;
 mod fuzz_connection;
 mod fuzz_datagrams;
 mod fuzz_http;
@@ -32,10 +31,6 @@ mod hostile_binary;
 mod http;
 mod http_items;
 mod install;
-mod journal;
-mod large_evictions;
-mod large_items;
-mod late_reads;
 mod live_page;
 mod load;
 mod logging;
@@ -47,13 +42,10 @@ mod model_engine;
 #[path = "support/random.rs"]
 mod random;
 mod regressions;
-mod replay;
 mod replication;
 mod restart;
 #[path = "support/session.rs"]
 mod session;
-mod store;
-mod stress;
 mod support;
 mod text;
 mod tidy;

@@ -4,8 +4,10 @@ use std::fs;
 use std::thread;
 
 use crate::random::Random;
-use crate::store::HALF_A_PAGE;
 use crate::support::{Client, Server, wait_until};
+
+/// The limit is kept to the nearest page.
+const HALF_A_PAGE: u64 = 512 << 10;
 
 pub(super) fn number(client: &mut Client, group: &str, row: &str) -> u64 {
     client.stats(group)[row].parse().expect("a number")

@@ -12,7 +12,7 @@ use larder::store::{
 };
 use larder::sync::Participant;
 
-use crate::engine_calls::{Call, KEYS, On, make};
+use crate::calls::{Call, KEYS, On, make};
 use crate::random::{Random, each_seed};
 
 /// A list that a test shares with its store.

@@ -8,7 +8,7 @@ use larder::store::StoreReport;
 use crate::random::Random;
 use crate::store::{HALF_A_PAGE, Rig, config};
 
-#[path = "bench/replay/slots.rs"]
+#[path = "../bench/replay/slots.rs"]
 #[expect(clippy::cast_possible_truncation, reason = "keys and slots fit 32 bits by far")]
 mod slots;
 
