@@ -94,7 +94,7 @@ impl MeshIdentity {
         let left = mesh_file::take(settings, store);
         let mut keeper = mesh_file::keeper(settings, store);
         if let (Some(keeper), Some(left)) = (&mut keeper, &left) {
-            // A kill while the items are looked at loses nothing of it.
+            // A kill while the items are looked at loses nothing of it. The index is whole by now.
             keeper.note(&left.as_note());
         }
         let kept = store.kept_words().and_then(KeptDeletes::new).map(Arc::new);

@@ -53,10 +53,11 @@ impl HybridClock {
 
     /// Takes another number, because a peer has this one.
     pub(super) fn renumber(&self, number: NodeNumber) {
-        self.number.store(number.get(), Ordering::Relaxed);
+        // First: after a kill in between, the file has another number than the items, and the node takes a third one.
         if let Some(kept) = self.kept.get() {
             kept.renumber(number);
         }
+        self.number.store(number.get(), Ordering::Relaxed);
     }
 
     /// The next version, above all that this clock has drawn or observed.

@@ -65,7 +65,7 @@ impl Replica {
         if let Some(peer) = dialled.and_then(|peer| self.peers.get_mut(&peer))
             && verdict != Err(LinkRefusal::Secret)
         {
-            peer.node = Some(hello.node);
+            (peer.node, peer.incarnation) = (Some(hello.node), hello.incarnation);
             if peer.is_paused {
                 // It was not known which node it is. That one may have a link of its own.
                 let peer = peer.id;

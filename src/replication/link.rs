@@ -267,6 +267,8 @@ pub(super) struct Peer {
     pub(super) id: PeerId,
     /// Which node answers there.
     pub(super) node: Option<NodeId>,
+    /// In which of its runs it has answered last.
+    pub(super) incarnation: u64,
     /// The driver is dialling.
     pub(super) is_dialling: bool,
     /// An operator wants no link with it.
@@ -284,6 +286,7 @@ impl Peer {
         Self {
             id,
             node: None,
+            incarnation: 0,
             is_dialling: false,
             is_paused: false,
             dial_at_ms: 0,

@@ -338,7 +338,7 @@ impl Replica {
                     cache.remove(hash, self.flushed, RemovalReason::Deleted);
                 }
             }
-            // The item has gone, and the cache has refused older ones since.
+            // The item leaves while its bucket is locked, and the cache refuses older ones.
             Change::Delete(hash) => self.bury(hash, entry.version),
             Change::Flush => self.flush(entry.version, cache),
         }

@@ -36,14 +36,15 @@ impl Journal for RingJournal {
             JournalEntry::Delete(hash) => Change::Delete(hash),
             JournalEntry::Flush => Change::Flush,
         };
-        let version = self.rings.push(thread, change);
         if let Some(kept) = &self.kept {
+            // Before a peer can learn of it: what peers have, this node knows after a kill.
             match change {
                 Change::Set(_) | Change::Touch { .. } => {}
-                Change::Delete(hash) => kept.push(hash, version),
-                Change::Flush => kept.flush(version),
+                Change::Delete(hash) => kept.push(hash, self.rings.drawn(thread)),
+                Change::Flush => kept.flush(self.rings.drawn(thread)),
             }
         }
+        self.rings.push(thread, change);
         self.rings.delays_writers()
     }
 

@@ -42,6 +42,8 @@ pub(super) struct LinkSocket {
     /// Why the session has failed, or could not begin.
     failure: Option<LinkFailure>,
     input: InputBytes,
+    /// With a session: space for what it opens.
+    sealed: InputBytes,
     output: Vec<u8>,
     written: usize,
 }
@@ -63,7 +65,7 @@ impl InputBytes {
         if self.buffer.len() < self.len + READ_BYTES {
             self.buffer.resize(self.len + READ_BYTES, 0);
         }
-        &mut self.buffer[self.len..]
+        &mut self.buffer[self.len..self.len + READ_BYTES]
     }
 
     /// Drops the first bytes, and space that is rarely used.
@@ -94,6 +96,7 @@ impl LinkSocket {
             session: session.map(Box::new),
             failure: None,
             input: InputBytes::default(),
+            sealed: InputBytes::default(),
             output: Vec::new(),
             written: 0,
         }
@@ -103,7 +106,8 @@ impl LinkSocket {
     pub(super) fn read(&mut self) -> SocketProgress {
         let Some(mut session) = self.session.take() else { return self.read_plain() };
         // The session opens what the socket has, and keeps the beginning of a record.
-        let mut opened = std::mem::take(&mut self.input);
+        let sealed = std::mem::take(&mut self.sealed);
+        let mut opened = std::mem::replace(&mut self.input, sealed);
         let mut progress = self.read_plain();
         opened.buffer.truncate(opened.len);
         if let Err(failure) = session.open(self.input.bytes(), &mut opened.buffer) {
@@ -114,7 +118,9 @@ impl LinkSocket {
         } else if progress == SocketProgress::Lost && self.dialled.is_some() && !session.is_ready() {
             self.failure = Some(LinkFault::Ended.into());
         }
-        self.input = InputBytes { len: opened.buffer.len(), buffer: opened.buffer };
+        let opened = InputBytes { len: opened.buffer.len(), buffer: opened.buffer };
+        self.sealed = std::mem::replace(&mut self.input, opened);
+        self.sealed.drop_first(self.sealed.len);
         self.session = Some(session);
         progress
     }

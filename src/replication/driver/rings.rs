@@ -95,10 +95,15 @@ impl ChangeRings {
         version
     }
 
-    /// The change that a version was drawn for is visible, or about to be if it is a delete. Returns the version.
-    pub fn push(&self, thread: usize, change: Change) -> Version {
+    /// The version that the thread has drawn, and has not used yet; [`Version::ZERO`] without one.
+    pub fn drawn(&self, thread: usize) -> Version {
+        self.rings[thread].lock().drawn.unwrap_or_default()
+    }
+
+    /// The change that a version was drawn for is visible, or about to be if it is a delete.
+    pub fn push(&self, thread: usize, change: Change) {
         let mut ring = self.rings[thread].lock();
-        let Some(version) = ring.drawn.take() else { return Version::ZERO };
+        let Some(version) = ring.drawn.take() else { return };
         if let Change::Delete(hash) = change {
             // Relaxed: the lock of the key's bucket orders it.
             self.pending_of(hash).fetch_add(1, Ordering::Relaxed);
@@ -108,8 +113,7 @@ impl ChangeRings {
             if self.throttles && len > self.capacity / 4 * 3 {
                 self.delay_writers(WRITE_DELAY_MS_MAX);
             }
-            ring.entries.push(LogEntry { version, change });
-            return version;
+            return ring.entries.push(LogEntry { version, change });
         }
         ring.missed += 1;
         match change {
@@ -117,7 +121,6 @@ impl ChangeRings {
             Change::Delete(hash) => self.keep_missed(&mut ring, hash, version),
             Change::Flush => ring.missed_flush = version,
         }
-        version
     }
 
     /// Whether a delete of a key above `version` is in a ring, or may have been dropped from one. The caller holds the

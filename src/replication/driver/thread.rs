@@ -77,6 +77,7 @@ struct Driver<C, L> {
     strangers: Repeated,
     ends: Repeated,
     faults: Repeated,
+    other_owners: Repeated,
     is_stopping: bool,
     report: Arc<Leaf<NodeReport>>,
 }
@@ -139,6 +140,7 @@ pub fn start<C: ReplicatedCache + Send + 'static, L: LocalChanges>(
         strangers: Repeated::default(),
         ends: Repeated::default(),
         faults: Repeated::default(),
+        other_owners: Repeated::default(),
         is_stopping: false,
         report: Arc::clone(&report),
         config,
@@ -237,7 +239,7 @@ impl<C: ReplicatedCache, L: LocalChanges> Driver<C, L> {
     /// Tells who watches what has happened with a peer, and the operator what is wrong.
     fn announce(&mut self, notice: PeerNotice) {
         if notice.what == PeerEvent::OtherOwners
-            && let Some(times) = self.faults.note(1, self.clock.read().now)
+            && let Some(times) = self.other_owners.note(1, self.clock.read().now)
         {
             let endpoint = notice.peer.and_then(|peer| self.book.endpoint(peer));
             let name = endpoint.and_then(|endpoint| endpoint.host.as_deref()).unwrap_or("a peer");

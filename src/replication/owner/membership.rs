@@ -192,7 +192,10 @@ impl Replica {
         peer: PeerId,
         context: &mut StepContext<'_, impl ReplicatedCache>,
     ) {
-        let Some(node) = self.peers.get(&peer).and_then(|peer| peer.node) else { return };
+        let Some(peer) = self.peers.get(&peer) else { return };
+        // A node that has started again may be elsewhere.
+        let is_present = |node: &NodeId| self.members.get(node).is_some_and(|it| it.incarnation == peer.incarnation);
+        let Some(node) = peer.node.filter(is_present) else { return };
         let is_linked = self.links.values().any(|link| link.node() == Some(node));
         let Some(owners) = self.owners.as_mut().filter(|_| !is_linked) else { return };
         if owners.members.remove(&node).is_some() {
